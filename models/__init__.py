@@ -1,0 +1,1 @@
+"""Parameters, training, the scorer, evaluation; one TOML a job."""

@@ -1,0 +1,1 @@
+"""The versioned SQL: its declaration, the rules that it is held to, the list of what is released."""

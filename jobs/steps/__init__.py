@@ -1,0 +1,1 @@
+"""The things that a person asks for, one function each: snapshot, train, run, backfill, verify, demo."""

@@ -1,0 +1,427 @@
+"""The program `score`: parse, call one step, print."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType
+
+    from jobs.definition import Job
+    from jobs.screen import Screen
+    from jobs.settings import Settings
+    from jobs.steps.nights import Desk, Outcome
+    from jobs.store.home import Home
+
+app = typer.Typer(
+    name="score",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Score every night, keep what every score was made of, and show any past night again, to the bit.",
+    epilog="State lies in SCORE_HOME (default: var/), rows come from SCORE_WAREHOUSE (default: duckdb:/// and "
+    "warehouse.duckdb in SCORE_HOME). SCORE_TODAY replaces the clock's date. New here? Try: score demo",
+)
+
+
+def _date(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+def _span(text: str) -> float:
+    """Seconds, from a text such as 90s, 15m or 2h."""
+    return float(text[:-1]) * {"s": 1, "m": 60, "h": 3600}[text[-1]]
+
+
+_JobName = Annotated[str | None, typer.Argument(metavar="[JOB]", help="The job; all of them if left out.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+_AsOf = Annotated[
+    date, typer.Option("--as-of", parser=_date, metavar="DATE", help="The day whose knowledge counts.")
+]
+_MaybeAsOf = Annotated[
+    date | None, typer.Option("--as-of", parser=_date, metavar="DATE", help="The day whose knowledge counts.")
+]
+def _threads(count: int) -> int:
+    return count or len(os.sched_getaffinity(0))
+
+
+_Threads = Annotated[
+    int,
+    typer.Option(
+        envvar="SCORE_THREADS",
+        min=0,
+        max=1024,
+        callback=_threads,
+        help="Threads, 0 for all cores. No result depends on it.",
+    ),
+]
+_Wait = Annotated[
+    float, typer.Option("--wait", parser=_span, metavar="SPAN", help="Wait so long (90s, 15m, 2h) for a busy job.")
+]
+_Reason = Annotated[str, typer.Option("--reason", help="Why; it stays on record.")]
+
+
+@app.command()
+def demo(
+    *,
+    load_only: Annotated[bool, typer.Option("--load-only", help="Only make the sample warehouse.")] = False,
+    until: Annotated[
+        date | None, typer.Option(parser=_date, metavar="DATE", help="Load only what was known before that day began.")
+    ] = None,
+    threads: _Threads = 0,
+    json: _Json = False,
+) -> None:
+    """Load real flights of 2013, train, score a week night by night, replay it, and say where everything lies."""
+    from jobs.steps.demo import load_demo, show_demo, show_loaded, whole_demo
+
+    screen, settings = _screen(as_json=json), _settings()
+    from jobs.screen import progress
+
+    with progress() as tell:
+        if load_only:
+            loaded = load_demo(settings, until, tell)
+            screen.show(loaded.to_json(), lambda: show_loaded(loaded))
+            return
+        done = whole_demo(settings, until, threads, tell)
+    screen.show(done.to_json(), lambda: show_demo(done))
+
+
+@app.command()
+def snapshot(
+    job: _JobName = None,
+    *,
+    as_of: _AsOf,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Look again, list what changed, keep nothing.")] = False,
+    json: _Json = False,
+) -> None:
+    """Take the snapshot of a night, or find the one that is kept."""
+    from jobs.steps.reports import show_looks
+    from jobs.steps.snapshots import look
+
+    settings, home = _open()
+    looks = [look(each, settings, home, as_of, fresh=fresh) for each in _jobs(job)]
+    show_looks(_screen(as_json=json), looks)
+
+
+@app.command()
+def train(job: _JobName = None, *, as_of: _AsOf, threads: _Threads = 0, json: _Json = False) -> None:
+    """Train on what was known before the as-of; the first version becomes champion, later ones are challengers."""
+    from jobs.screen import progress
+    from jobs.steps.reports import show_trained
+    from jobs.steps.training import train_version
+
+    settings, home = _open()
+    with progress() as tell:
+        trained = [train_version(each, settings, home, as_of, threads=threads, tell=tell) for each in _jobs(job)]
+    show_trained(_screen(as_json=json), trained)
+
+
+@app.command()
+def run(
+    job: _JobName = None, *, as_of: _MaybeAsOf = None, wait: _Wait = 0.0, threads: _Threads = 0, json: _Json = False
+) -> None:
+    """The nightly command: score the missed nights and then today (or the as-of) with the champion, and publish."""
+    from jobs.screen import progress
+    from jobs.steps.nights import run_nightly
+
+    with progress() as tell:
+        outcomes = [
+            outcome
+            for desk in _desks(job, threads, tell)
+            for outcome in run_nightly(desk, as_of or desk.settings.today(desk.job.calendar), wait)
+        ]
+    _finish(json, outcomes)
+
+
+@app.command()
+def backfill(  # noqa: PLR0913  the surface of the command
+    job: _JobName = None,
+    *,
+    as_of: _AsOf,
+    until: Annotated[
+        date | None, typer.Option(parser=_date, metavar="DATE", help="Every night up to this one.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="Score with this version, into the history only.")
+    ] = None,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="With --model: make the run current all the same.")
+    ] = False,
+    hindsight: Annotated[
+        bool, typer.Option("--hindsight", help="Allow a model that was trained after the night.")
+    ] = False,
+    restate: Annotated[
+        bool, typer.Option("--restate", help="Look at the warehouse again, and make that the current run.")
+    ] = False,
+    wait: _Wait = 0.0,
+    threads: _Threads = 0,
+    json: _Json = False,
+) -> None:
+    """Score any night again: from the rows that were kept, with the champion of that day."""
+    from jobs.screen import progress
+    from jobs.steps.nights import Wish, span
+    from jobs.steps.nights import backfill as score_again
+
+    wish = Wish(
+        reason="restate" if restate else "backfill",
+        restate=restate,
+        model=model,
+        show=publish or model is None,
+        hindsight=hindsight,
+    )
+    with progress() as tell:
+        nights = span(as_of, until)
+        outcomes = [each for desk in _desks(job, threads, tell) for each in score_again(desk, nights, wish, wait)]
+    _finish(json, outcomes)
+
+
+@app.command()
+def verify(
+    run_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN_ID]...", help="Runs, or the beginnings of their ids.")
+    ] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Every kept run.")] = False,
+    json: _Json = False,
+) -> None:
+    """Replay runs from what they kept, without the warehouse, and compare every stage; by default the newest run."""
+    from jobs.screen import progress
+    from jobs.steps.reports import show_verdicts
+    from jobs.steps.verifying import verify_runs
+
+    _, home = _open()
+    with progress() as tell:
+        verdicts = verify_runs(_jobs(None), home, run_ids or [], everything=everything, tell=tell)
+    raise typer.Exit(show_verdicts(_screen(as_json=json), verdicts))
+
+
+@app.command()
+def models(job: _JobName = None, *, json: _Json = False) -> None:
+    """The model versions that there are, and which of them scores from when."""
+    from jobs.steps.inventory import show_models
+
+    _, home = _open()
+    show_models(_screen(as_json=json), home, _jobs(job))
+
+
+@app.command()
+def runs(job: _JobName = None, *, as_of: _MaybeAsOf = None, json: _Json = False) -> None:
+    """The kept runs, and which of them analysts see."""
+    from jobs.steps.inventory import show_runs
+
+    _, home = _open()
+    show_runs(_screen(as_json=json), home, _jobs(job), as_of)
+
+
+@app.command()
+def snapshots(job: _JobName = None, *, json: _Json = False) -> None:
+    """The kept snapshots."""
+    from jobs.steps.inventory import show_snapshots
+
+    _, home = _open()
+    show_snapshots(_screen(as_json=json), home, _jobs(job))
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="RUN_ID|MODEL|SNAPSHOT", help="A name, or the beginning of an id.")],
+    *,
+    json: _Json = False,
+) -> None:
+    """Everything on record about one run, model version or snapshot."""
+    from jobs.steps.inventory import show_one
+
+    _, home = _open()
+    show_one(_screen(as_json=json), home, _jobs(None), name)
+
+
+@app.command()
+def sql(
+    query: Annotated[str | None, typer.Argument(help="SQL to run; without it, what there is to ask.")] = None,
+    *,
+    snapshot: Annotated[
+        str | None, typer.Option(metavar="DIGEST", help="Ask a kept snapshot instead of the published scores.")
+    ] = None,
+    json: _Json = False,
+) -> None:
+    """Query the published scores, or the rows of a snapshot as they were kept."""
+    from jobs.steps.inventory import show_sql
+
+    _, home = _open()
+    show_sql(_screen(as_json=json), home, _jobs(None), query, snapshot)
+
+
+@app.command()
+def promote(
+    version: Annotated[str, typer.Argument(help="The model version.")],
+    job: _JobName = None,
+    *,
+    reason: _Reason,
+    start: Annotated[
+        date | None,
+        typer.Option("--from", parser=_date, metavar="DATE", help="First as-of; default: the next unscored."),
+    ] = None,
+    json: _Json = False,
+) -> None:
+    """Make a model version the champion."""
+    from jobs.steps.promotion import promote as make_champion
+    from jobs.steps.reports import show_promotion
+
+    settings, home = _open()
+    one = _only_job(job)
+    event = make_champion(one, settings, home, version, reason=reason, effective_from=start)
+    show_promotion(_screen(as_json=json), one.name, event)
+
+
+@app.command()
+def rollback(job: _JobName = None, *, reason: _Reason, json: _Json = False) -> None:
+    """Make the champion before the present one champion again, from the next unscored as-of on."""
+    from jobs.steps.promotion import roll_back
+    from jobs.steps.reports import show_promotion
+
+    settings, home = _open()
+    one = _only_job(job)
+    show_promotion(_screen(as_json=json), one.name, roll_back(one, settings, home, reason=reason))
+
+
+@app.command()
+def skip(job: _JobName = None, *, as_of: _AsOf, reason: _Reason, json: _Json = False) -> None:
+    """Close a night that has nothing to score, so that catching up does not come back to it."""
+    from jobs.steps.promotion import skip as close_night
+    from jobs.steps.reports import show_skipped
+
+    settings, home = _open()
+    one = _only_job(job)
+    show_skipped(_screen(as_json=json), one.name, close_night(one, settings, home, as_of, reason=reason))
+
+
+@app.command()
+def release(job: _JobName = None, *, json: _Json = False) -> None:
+    """Check the SQL of a job that is not released yet, and put it on the list of what is never edited again."""
+    from jobs.queries.released import release as put_on_list
+    from jobs.steps.reports import show_released
+
+    released = {each.name: put_on_list(each.sql_folder) for each in _jobs(job)}
+    show_released(_screen(as_json=json), released)
+
+
+def main() -> NoReturn:
+    """Run the program: one exit code, and one line on stderr if it failed."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads of LightGBM then do not burn the other core
+    signal.signal(signal.SIGTERM, _terminated)
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(arguments: Sequence[str]) -> int:
+    """The exit code of one call; failures are printed."""
+    try:
+        return app(args=list(arguments), prog_name="score", standalone_mode=False) or 0
+    except KeyboardInterrupt:
+        return _fail(arguments, 130, "interrupted; nothing half done is kept")
+    except SystemExit as stopped:
+        return _fail(arguments, 143, "terminated; nothing half done is kept") if stopped.code == 143 else 0  # noqa: PLR2004
+    except typer.Abort:
+        return _fail(arguments, 130, "aborted")
+    except typer.TyperException as error:
+        return _fail(arguments, 2, _usage(error))
+    except Exception as error:  # noqa: BLE001  the one place that turns any failure into an exit code
+        return _failure(arguments, error)
+
+
+def _failure(arguments: Sequence[str], error: Exception) -> int:
+    from jobs.exits import failure_of
+
+    failure = failure_of(error)
+    if failure is not None:
+        return _fail(arguments, failure.code, failure.message)
+    return _fail(
+        arguments, 70, f"a bug: {type(error).__name__}; the trace is in {_write_trace(error)}; please report it"
+    )
+
+
+def _fail(arguments: Sequence[str], code: int, message: str) -> int:
+    from jobs.exits import Failure
+    from jobs.screen import Screen
+
+    Screen(as_json="--json" in arguments).fail(Failure(code, message), "score")
+    return code
+
+
+def _usage(error: typer.TyperException) -> str:
+    return " ".join(error.format_message().split()) + " See: score --help"
+
+
+def _write_trace(error: Exception) -> str:
+    """Write the trace into the log file of the home; where that cannot be, to a folder for temporary files."""
+    import tempfile
+    import traceback
+    from pathlib import Path
+
+    text = f"{datetime.now(UTC).isoformat()}\n{''.join(traceback.format_exception(error))}\n"
+    for folder in (Path(os.environ.get("SCORE_HOME") or "var") / "log", Path(tempfile.gettempdir())):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / "score.log").open("a", encoding="utf-8") as file:
+                file.write(text)
+        except OSError:
+            continue
+        return str((folder / "score.log").absolute())
+    return "no file: none could be written"
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(143)
+
+
+def _settings() -> Settings:
+    from jobs.settings import read_settings
+
+    return read_settings(os.environ, lambda: datetime.now(UTC))
+
+
+def _open() -> tuple[Settings, Home]:
+    from jobs.store.home import open_home
+
+    settings = _settings()
+    return settings, open_home(settings.home)
+
+
+def _jobs(name: str | None) -> list[Job]:
+    from jobs.definition import job_names, load_job
+
+    return [load_job(each) for each in ([name] if name else job_names())]
+
+
+def _only_job(name: str | None) -> Job:
+    """The job of that name, or the one that there is."""
+    jobs = _jobs(name)
+    if len(jobs) != 1:
+        raise typer.BadParameter(f"there are several jobs, name one: {', '.join(job.name for job in jobs)}")
+    return jobs[0]
+
+
+def _desks(name: str | None, threads: int, tell: Callable[[str], None]) -> list[Desk]:
+    from jobs.steps.nights import Desk
+
+    settings, home = _open()
+    return [Desk(job, settings, home, _jobs(None), threads, tell) for job in _jobs(name)]
+
+
+def _screen(*, as_json: bool) -> Screen:
+    from jobs.screen import Screen
+
+    return Screen(as_json)
+
+
+def _finish(as_json: bool, outcomes: Sequence[Outcome]) -> None:
+    from jobs.steps.reports import show_outcomes
+
+    raise typer.Exit(show_outcomes(_screen(as_json=as_json), outcomes))

@@ -1,0 +1,222 @@
+"""A job: one thing that is scored nightly, put together from its own files in jobs/, sql/, features/ and models/."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from features.clock import Cutoff
+from jobs.days import Calendar, zone
+from jobs.queries.released import find_queries
+from jobs.store.home import safe_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+    import polars as pl
+
+    from features.contract import FeatureSet
+    from features.fitted import Fitted
+    from jobs.queries.check import Query
+    from models.parameters import Parameters
+
+_HERE = Path(__file__).parent
+_MOST_DAYS = 36_500
+
+
+class JobRefused(Exception):
+    """A job's TOML is not what a job needs."""
+
+
+class JobMissing(Exception):
+    """There is no job of that name."""
+
+
+class FeatureModule(Protocol):
+    """What a module in features/ offers for its job; no engine file knows one by name."""
+
+    FEATURE_SET: FeatureSet
+    KEY: tuple[str, ...]
+
+    def build_features(
+        self, tables: Mapping[str, pl.LazyFrame], cutoffs: Sequence[Cutoff], only: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
+        """One row per (night, entity)."""
+
+    def labels(self, tables: Mapping[str, pl.LazyFrame], cutoffs: Sequence[Cutoff]) -> pl.DataFrame:
+        """One row per (night, entity): what happened, null where it is not known."""
+
+    def fit(self, frame: pl.DataFrame) -> Fitted:
+        """What the transforms learn from the training rows."""
+
+    def apply(self, frame: pl.DataFrame, fitted: Fitted) -> pl.DataFrame:
+        """The frame that the model sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Which nights a job trains on."""
+
+    nights: int
+    warm_up_days: int
+    missing_labels_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job, as its files declare it; the files of SQL, features and models are read when a step needs them."""
+
+    name: str
+    title: str
+    score_meaning: str
+    calendar: Calendar
+    key: tuple[str, ...]
+    horizon_days: int
+    label_delay_days: int
+    features_module: str
+    sql_versions: tuple[tuple[str, int], ...]
+    training: Training
+    sql_folder: Path
+    models_folder: Path
+
+    def cutoff(self, as_of: date) -> Cutoff:
+        """The as-of and the instant that it begins in."""
+        return Cutoff(as_of=as_of, at=self.calendar.cutoff(as_of))
+
+    def queries(self) -> tuple[Query, ...]:
+        """The job's versioned SQL, checked, in the order of the TOML."""
+        return tuple(find_queries(self.sql_folder, dict(self.sql_versions)).values())
+
+    def features(self) -> FeatureModule:
+        """The job's feature module."""
+        return cast("FeatureModule", import_module(f"features.{self.features_module}"))
+
+    def parameters(self) -> Parameters:
+        """The job's model parameters."""
+        from models.parameters import parse_parameters  # noqa: PLC0415  what only training needs is loaded there
+
+        path = self.models_folder / f"{self.name}.toml"
+        return parse_parameters(path.read_text(encoding="utf-8"), str(path))
+
+    def matured(self, as_of: date) -> date:
+        """The last night whose labels had been given time to become known before `as_of` began."""
+        return as_of - timedelta(days=self.horizon_days + self.label_delay_days)
+
+
+def sql_root() -> Path:
+    """The folder of versioned SQL: inside the installed package, else beside it in a checkout."""
+    inside = _HERE / "sql"
+    return inside if inside.is_dir() else _HERE.parent / "sql"
+
+
+def job_names() -> tuple[str, ...]:
+    """The jobs that there are, by name."""
+    return tuple(sorted(path.stem for path in _HERE.glob("*.toml")))
+
+
+def load_job(name: str) -> Job:
+    """The job of that name.
+
+    Raises:
+        JobMissing: if there is none.
+        JobRefused: if its TOML lacks something, has something unknown, or has it in another type.
+    """
+    path = _HERE / f"{safe_name(name)}.toml"
+    if not path.is_file():
+        raise JobMissing(f"there is no job `{name}`; there is {', '.join(job_names()) or 'none'}")
+    return parse_job(name, path.read_text(encoding="utf-8"), str(path))
+
+
+def parse_job(name: str, text: str, path: str) -> Job:
+    """The job that a TOML text declares; errors as `load_job`."""
+    try:
+        entries = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise JobRefused(f"{path}: not TOML: {error}") from None
+    top = _Entries(entries, path, "")
+    sql = top.table("sql")
+    training = _Entries(top.table("training"), path, "training.")
+    job = Job(
+        name=name,
+        title=top.text("title"),
+        score_meaning=top.text("score"),
+        calendar=Calendar(top.text("time_zone")),
+        key=top.texts("key"),
+        horizon_days=top.whole("horizon_days", least=1),
+        label_delay_days=top.whole("label_delay_days", least=0),
+        features_module=top.text("features"),
+        sql_versions=tuple((table, _version(version, table, path)) for table, version in sql.items()),
+        training=Training(
+            nights=training.whole("nights", least=2),
+            warm_up_days=training.whole("warm_up_days", least=0),
+            missing_labels_max=training.share("missing_labels_max"),
+        ),
+        sql_folder=sql_root() / name,
+        models_folder=_HERE.parent / "models",
+    )
+    training.nothing_else()
+    top.nothing_else()
+    zone(job.calendar.zone_name)
+    return job
+
+
+def _version(version: object, table: str, path: str) -> int:
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise JobRefused(f"{path}: sql.{table} must be a version number from 1, found {version!r}")
+    return version
+
+
+class _Entries:
+    """The entries of one TOML table: each is taken once, by type; what nobody took is refused."""
+
+    def __init__(self, entries: dict[str, object], path: str, prefix: str) -> None:
+        self._left = dict(entries)
+        self._path = path
+        self._prefix = prefix
+
+    def text(self, name: str) -> str:
+        value = self._take(name)
+        if not isinstance(value, str) or not value.strip():
+            raise self._refusal(name, "a text", value)
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        value = self._take(name)
+        if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
+            raise self._refusal(name, "a list of texts", value)
+        return tuple(value)
+
+    def whole(self, name: str, least: int) -> int:
+        value = self._take(name)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _MOST_DAYS:
+            raise self._refusal(name, f"a whole number from {least} to {_MOST_DAYS}", value)
+        return value
+
+    def share(self, name: str) -> float:
+        value = self._take(name)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+            raise self._refusal(name, "a share from 0 to 1", value)
+        return float(value)
+
+    def table(self, name: str) -> dict[str, object]:
+        value = self._take(name)
+        if not isinstance(value, dict):
+            raise self._refusal(name, "a table", value)
+        return value
+
+    def nothing_else(self) -> None:
+        if self._left:
+            raise JobRefused(f"{self._path}: unknown: {', '.join(self._prefix + name for name in sorted(self._left))}")
+
+    def _take(self, name: str) -> object:
+        if name not in self._left:
+            raise JobRefused(f"{self._path}: `{self._prefix}{name}` is missing")
+        return self._left.pop(name)
+
+    def _refusal(self, name: str, wanted: str, found: object) -> JobRefused:
+        return JobRefused(f"{self._path}: `{self._prefix}{name}` must be {wanted}, found {found!r}")

@@ -1,0 +1,148 @@
+"""The exit code of every known failure, in one table; everything else is a bug."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CODES: Mapping[int, str] = {
+    0: "ok",
+    2: "usage",
+    3: "incomplete",
+    65: "data",
+    66: "input",
+    69: "unavailable",
+    70: "bug",
+    74: "io",
+    75: "busy",
+    77: "permission",
+    78: "config",
+    80: "integrity",
+    81: "differs",
+    130: "signal",
+    143: "signal",
+}
+
+# By the name of the class, so that reading the table loads no library: `score --help` need not wait for LightGBM.
+FAILURES: Mapping[str, int] = {
+    # arguments
+    "jobs.steps.nights.AsOfInFuture": 2,
+    "jobs.steps.nights.OptionsContradict": 2,
+    "jobs.steps.promotion.EffectiveFromRefused": 2,
+    "jobs.store.home.NameRefused": 2,
+    "jobs.steps.inventory.QueryFailed": 2,
+    # the data
+    "features.contract.RowsDiffer": 65,
+    "jobs.steps.snapshots.ExtractEmpty": 65,
+    "jobs.steps.snapshots.ExtractTorn": 65,
+    "jobs.steps.evaluating.NothingHappened": 65,
+    "jobs.steps.scoring.PopulationEmpty": 65,
+    "jobs.steps.scoring.ScoreNotFinite": 65,
+    "jobs.steps.training.LabelsMissing": 65,
+    "jobs.steps.training.NightsMissing": 65,
+    "jobs.store.partitions.NotFinite": 65,
+    "jobs.warehouse.duckdb_file.KeyBroken": 65,
+    "jobs.warehouse.duckdb_file.SourceDiffers": 65,
+    "models.matrix.NotExact": 65,
+    "models.matrix.CodesRefused": 65,
+    "models.matrix.LabelsRefused": 65,
+    "models.training.TooFewNights": 65,
+    # something that is asked for is not there
+    "features.contract.ColumnsDiffer": 66,
+    "jobs.definition.JobMissing": 66,
+    "jobs.queries.source.QueryMissing": 66,
+    "jobs.steps.inventory.NothingOnRecord": 66,
+    "jobs.steps.inventory.NothingPublished": 66,
+    "jobs.steps.scoring.FeaturesOfAnotherVersion": 66,
+    "jobs.store.events.ChampionMissing": 66,
+    "jobs.store.registry.ModelMissing": 66,
+    "jobs.store.runs.RunMissing": 66,
+    "jobs.store.snapshots.SnapshotMissing": 66,
+    "jobs.warehouse.duckdb_file.WarehouseMissing": 66,
+    "jobs.warehouse.sample_database.WarehouseExists": 66,
+    "jobs.warehouse.sample_files.SampleMissing": 66,
+    "models.matrix.FeaturesDiffer": 66,
+    # the warehouse
+    "jobs.warehouse.duckdb_file.WarehouseUnavailable": 69,
+    # the machine
+    "jobs.store.locks.Busy": 75,
+    # configuration
+    "jobs.days.ZoneUnknown": 78,
+    "jobs.definition.JobRefused": 78,
+    "jobs.queries.released.QueryNotReleased": 78,
+    "jobs.queries.source.DeclarationRefused": 78,
+    "jobs.queries.source.QueryRefused": 78,
+    "jobs.settings.SettingRefused": 78,
+    "jobs.store.digest.TypeNotEncodable": 78,
+    "jobs.store.home.HomeUnknown": 78,
+    "models.parameters.ParametersRefused": 78,
+    # stored evidence
+    "features.fitted.FittedRefused": 80,
+    "jobs.queries.released.QueryEdited": 80,
+    "jobs.queries.released.ReleaseListDamaged": 80,
+    "jobs.store.documents.DocumentDamaged": 80,
+    "jobs.store.documents.DocumentMissing": 80,
+    "jobs.store.events.ChainBroken": 80,
+    "jobs.store.objects.ObjectDamaged": 80,
+    "jobs.store.objects.ObjectMissing": 80,
+    "jobs.store.registry.ModelOfAnotherJob": 80,
+    "jobs.store.runs.RunDamaged": 80,
+    "jobs.store.snapshots.SnapshotDamaged": 80,
+    "models.booster.ModelTextRefused": 80,
+    # a replay
+    "jobs.steps.verifying.ReplayDiffers": 81,
+    "jobs.store.runs.ScoresDiffer": 81,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong, for whoever is on call: the exit code, its name, one line."""
+
+    code: int
+    message: str
+
+    @property
+    def name(self) -> str:
+        """The name of the code."""
+        return CODES[self.code]
+
+
+@cache
+def known_failures() -> tuple[type[Exception], ...]:
+    """Every class that stands for a known failure, for `except`; loads the modules that define them."""
+    import duckdb  # noqa: PLC0415  `score --help` need not wait for it
+
+    named = (name.rpartition(".") for name in FAILURES)
+    ours = tuple(getattr(import_module(module), kind) for module, _, kind in named)
+    return (*ours, OSError, duckdb.IOException, duckdb.OutOfMemoryException)
+
+
+def failure_of(error: BaseException) -> Failure | None:
+    """The failure that an exception stands for; null if it is a bug."""
+    for kind in type(error).__mro__:
+        code = FAILURES.get(f"{kind.__module__}.{kind.__qualname__}")
+        if code is not None:
+            return Failure(code, _one_line(str(error)))
+    if isinstance(error, PermissionError):
+        return Failure(77, _one_line(f"{error.strerror}: {error.filename}; check the owner and mode"))
+    if isinstance(error, OSError) and error.errno in _IO:
+        return Failure(
+            74, _one_line(f"{error.strerror}: {error.filename or 'while writing'}; free space, look at the disk")
+        )
+    if type(error).__module__ == "_duckdb" and type(error).__name__ in {"IOException", "OutOfMemoryException"}:
+        return Failure(74, _one_line(str(error).split("\n", maxsplit=1)[0]))
+    return None
+
+
+_IO = {errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,94 @@
+"""What a person, or a program, gets to see: results on stdout, progress and failures on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from jobs.exits import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """Where one command prints: with `as_json` exactly one JSON document on stdout, else lines and tables."""
+
+    as_json: bool
+
+    def show(self, content: Mapping[str, object], lines: Callable[[], object]) -> None:
+        """Print the result: as the JSON document, or by `lines`."""
+        if self.as_json:
+            print(json.dumps(content, indent=2, default=_plain, ensure_ascii=False))  # noqa: T201
+        else:
+            lines()
+
+    def fail(self, failure: Failure, program: str) -> None:
+        """Print one line that says what is wrong: on stderr, and as JSON where that was asked for."""
+        if self.as_json:
+            print(json.dumps({"error": error_json(failure)}, indent=2, ensure_ascii=False))  # noqa: T201
+        self.warn(f"{program}: {failure.message}")
+
+    def warn(self, text: str) -> None:
+        """One line on stderr."""
+        print(text, file=sys.stderr)  # noqa: T201
+
+
+def error_json(failure: Failure) -> dict[str, object]:
+    """A failure as JSON has it."""
+    return {"code": failure.code, "name": failure.name, "message": failure.message}
+
+
+def say(text: str = "") -> None:
+    """One line on stdout."""
+    print(text)  # noqa: T201
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Sequence[str] = ()) -> None:
+    """A table on stdout, as wide as it must be; columns in `numbers` stand to the right."""
+    from rich.console import Console  # noqa: PLC0415  slow to import
+    from rich.table import Table  # noqa: PLC0415
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        grid.add_column(heading, justify="right" if heading in numbers else "left", no_wrap=True)
+    for row in rows:
+        grid.add_row(*(_cell(value) for value in row))
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 400
+    console.print(grid)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Say what is going on, on stderr and only to a terminal; what was said last stays until the next, with the time."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415  slow to import
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting")
+        yield lambda text: bar.update(task, description=text)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    return str(value)

@@ -1,0 +1,69 @@
+"""The edge: what the environment and the clock say, read once and passed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jobs.days import Calendar
+
+_DUCKDB = "duckdb:///"
+
+
+class SettingRefused(Exception):
+    """An environment variable holds what cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment and the clock said when the program started."""
+
+    home: Path
+    warehouse_file: Path
+    now: datetime
+    clock: Callable[[], datetime]
+    pinned_today: date | None
+
+    def today(self, calendar: Calendar) -> date:
+        """The day that it is in the job's zone: SCORE_TODAY where it is set, else the clock's."""
+        return self.pinned_today or calendar.day_of(self.now)
+
+
+def read_settings(environ: Mapping[str, str], clock: Callable[[], datetime]) -> Settings:
+    """The settings that `environ` gives; `now` is read once, so that a run keeps its as-of past midnight.
+
+    Raises:
+        SettingRefused: naming the variable, and what it may hold; never a URL, which may hold a password.
+    """
+    home = Path(environ.get("SCORE_HOME") or "var").absolute()
+    return Settings(
+        home=home,
+        warehouse_file=_warehouse_file(environ.get("SCORE_WAREHOUSE") or "", home),
+        now=clock().astimezone(UTC),
+        clock=clock,
+        pinned_today=_today(environ.get("SCORE_TODAY") or ""),
+    )
+
+
+def _warehouse_file(url: str, home: Path) -> Path:
+    if not url:
+        return home / "warehouse.duckdb"
+    if url.startswith(_DUCKDB) and len(url) > len(_DUCKDB):
+        return Path(url.removeprefix(_DUCKDB)).absolute()
+    raise SettingRefused(
+        "SCORE_WAREHOUSE must look like duckdb:///path/to/warehouse.duckdb (an absolute path has four slashes)"
+    )
+
+
+def _today(text: str) -> date | None:
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise SettingRefused(f"SCORE_TODAY must be a date such as 2013-09-01, found {text[:40]!r}") from None

@@ -1,0 +1,186 @@
+"""The demonstration: real flights, a model, a week scored night by night, replayed, and what to do next."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from jobs.definition import load_job
+from jobs.screen import say, table
+from jobs.steps.evaluating import NothingHappened, evaluate
+from jobs.steps.nights import Desk, run_nightly
+from jobs.steps.reports import SHORT, outcome_json, quality_lines
+from jobs.steps.training import train_version
+from jobs.steps.verifying import verify_run
+from jobs.store.events import PROMOTED, read_chain
+from jobs.store.home import open_home
+from jobs.store.objects import read_rows
+from jobs.store.runs import SCORES_FILE, run_folder
+from jobs.warehouse.sample import load_sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from jobs.definition import Job
+    from jobs.settings import Settings
+    from jobs.steps.nights import Outcome
+    from jobs.steps.verifying import Verdict
+    from jobs.store.home import Home
+    from models.evaluation import Quality
+
+JOB = "flight_delay"
+TRAINED_AS_OF = date(2013, 9, 1)
+WEEK = tuple(TRAINED_AS_OF + timedelta(days=n) for n in range(7))
+_RISKIEST = 10
+_SHOWN = ("rank", "score", "flight_date", "carrier", "flight", "origin")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The sample warehouse as it is now: rows by table, and what the load did."""
+
+    path: Path
+    step: str
+    until: date | None
+    rows: Mapping[str, int]
+    added: Mapping[str, int]
+
+    def to_json(self) -> dict[str, object]:
+        """The same as JSON has it."""
+        return {"warehouse": str(self.path), "step": self.step, "until": self.until, "rows": dict(self.rows)}
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """What the demonstration did."""
+
+    home: Home
+    loaded: Loaded
+    model_version: str
+    outcomes: tuple[Outcome, ...]
+    verdicts: tuple[Verdict, ...]
+    quality: Quality | None
+    seconds: float
+
+    def to_json(self) -> dict[str, object]:
+        """The same as JSON has it."""
+        return {
+            **self.loaded.to_json(),
+            "home": str(self.home.root),
+            "scores": str(self.home.published),
+            "model_version": self.model_version,
+            "runs": [outcome_json(outcome) for outcome in self.outcomes],
+            "identical": all(verdict.identical for verdict in self.verdicts),
+            "quality": asdict(self.quality) if self.quality else None,
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def load_demo(settings: Settings, until: date | None, tell: Callable[[str], None]) -> Loaded:
+    """Build the sample warehouse where the settings say, or bring it forward; with `until`, only what was known by then."""
+    job = load_job(JOB)
+    settings.warehouse_file.parent.mkdir(parents=True, exist_ok=True)
+    done = load_sample(settings.warehouse_file, job.calendar.cutoff(until) if until else None, tell)
+    return Loaded(done.path, done.step, until, done.rows, done.added)
+
+
+def whole_demo(settings: Settings, until: date | None, threads: int, tell: Callable[[str], None]) -> Demonstration:
+    """Load, train, score the week night by night, replay every night, compare with what happened; twice is once."""
+    began = time.monotonic()
+    home, job = open_home(settings.home), load_job(JOB)
+    loaded = load_demo(settings, until, tell)
+    nights = [night for night in WEEK if until is None or night <= until] or [until or TRAINED_AS_OF]
+    desk = Desk(job, settings, home, (job,), threads, tell)
+    _train_once(desk, min(TRAINED_AS_OF, nights[0]))
+    outcomes = tuple(outcome for night in nights for outcome in run_nightly(desk, night))
+    verdicts = []
+    for outcome in outcomes:
+        if outcome.run is not None:
+            tell(f"replaying {JOB} as of {outcome.as_of}")
+            verdicts.append(verify_run(job, home, outcome.run))
+    tell("comparing with what happened")
+    quality = _quality(desk, nights)
+    champion = read_chain(home, JOB).champion(nights[-1])
+    return Demonstration(home, loaded, champion, outcomes, tuple(verdicts), quality, time.monotonic() - began)
+
+
+def _train_once(desk: Desk, as_of: date) -> None:
+    """Train, unless the home has a champion already."""
+    chain = read_chain(desk.home, desk.job.name)
+    if not any(event.kind == PROMOTED for event in chain.events):
+        train_version(desk.job, desk.settings, desk.home, as_of, threads=desk.threads, tell=desk.tell)
+
+
+def _quality(desk: Desk, nights: list[date]) -> Quality | None:
+    try:
+        return evaluate(desk.job, desk.settings, desk.home, nights)
+    except NothingHappened:
+        return None
+
+
+def show_loaded(loaded: Loaded) -> None:
+    """The sample warehouse, for a person."""
+    known = f" (what was known before {loaded.until} began in New York)" if loaded.until else ""
+    say(f"sample warehouse {loaded.step}: {loaded.path}{known}")
+    rows = [(name, count, loaded.added.get(name, 0)) for name, count in loaded.rows.items()]
+    table(("table", "rows", "added now"), rows, numbers=("rows", "added now"))
+
+
+def show_demo(done: Demonstration) -> None:
+    """The demonstration, for a person: the riskiest flights, how good the scores were, the replay, what to type next."""
+    show_loaded(done.loaded)
+    last = [outcome for outcome in done.outcomes if outcome.run][-1:]
+    for outcome in last:
+        _show_riskiest(done, outcome)
+    say()
+    if done.quality:
+        first, final = done.outcomes[0].as_of, done.outcomes[-1].as_of
+        quality_lines(
+            asdict(done.quality),
+            f"on {done.quality.rows:,} flights of {first} to {final}, against what really happened",
+        )
+    else:
+        say("what really happened is not known yet")
+    say()
+    _show_replays(done)
+    _show_next(done, load_job(JOB))
+
+
+def _show_riskiest(done: Demonstration, outcome: Outcome) -> None:
+    if outcome.run is None:
+        return
+    scores = read_rows([run_folder(done.home, outcome.run.inputs) / SCORES_FILE]).sort("rank").head(_RISKIEST)
+    say()
+    say(
+        f"The {_RISKIEST} riskiest of {outcome.run.row_count:,} flights out of New York on {outcome.as_of}, as known at midnight:"
+    )
+    table(_SHOWN, list(scores.select(_SHOWN).iter_rows()), numbers=("rank", "score", "flight"))
+
+
+def _show_replays(done: Demonstration) -> None:
+    for verdict in done.verdicts:
+        found = (
+            "identical to the bit"
+            if verdict.identical
+            else f"DIFFERS at stage {verdict.first_divergence}: {verdict.detail}"
+        )
+        say(f"replayed {verdict.run.inputs.as_of}, run {verdict.run.run_id[:SHORT]}, from what it kept: {found}")
+
+
+def _show_next(done: Demonstration, job: Job) -> None:
+    home = done.home.root
+    say()
+    say(f"model      {home}/models/{job.name}/{done.model_version}")
+    say(f"snapshots  {home}/snapshots/{job.name}, rows in {home}/objects")
+    say(f"runs       {home}/runs/{job.name}")
+    say(f"scores     {done.home.published}")
+    say()
+    say("Next:")
+    say(f'  score sql "SELECT carrier, count(*), avg(score) FROM {job.name}_latest GROUP BY carrier ORDER BY 3 DESC"')
+    say("  SCORE_TODAY=2013-09-08 score run          # the next night, as cron does it")
+    say("  score backfill --as-of 2013-09-03         # that night again, from what it kept")
+    say("  score verify --all                        # replay everything, stage by stage")
+    say(f"(done in {done.seconds:.0f} s)")

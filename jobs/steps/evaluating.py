@@ -1,0 +1,82 @@
+"""What really happened: published scores against the labels that became known since."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from jobs.queries.declaration import Role
+from jobs.store.events import read_chain
+from jobs.store.home import staging
+from jobs.store.objects import read_rows
+from jobs.store.registry import read_version
+from jobs.store.runs import SCORES_FILE
+from jobs.warehouse.bounds import bounds_of
+from jobs.warehouse.duckdb_file import open_duckdb_file
+from models.evaluation import quality
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from jobs.definition import Job
+    from jobs.settings import Settings
+    from jobs.store.home import Home
+    from models.evaluation import Quality
+
+
+class NothingHappened(Exception):
+    """No label is known for what was scored."""
+
+
+def evaluate(job: Job, settings: Settings, home: Home, nights: Sequence[date]) -> Quality:
+    """How good the current runs of some nights were, by the labels that the warehouse knows now; keeps nothing.
+
+    Raises:
+        NothingHappened: if it knows none.
+    """
+    scores, models = _published(job, home, nights)
+    order = ["as_of", *job.key]
+    happened = scores.join(what_happened(job, settings, home, nights), on=order, how="left", maintain_order="left")
+    known = happened.filter(pl.col("label").is_not_null())
+    if known.height == 0:
+        raise NothingHappened(f"the warehouse knows no outcome of the nights {min(nights)} to {max(nights)} yet")
+    return quality(
+        known["raw_score"].to_numpy(), known["score"].to_numpy(), known["label"].cast(pl.Float64).to_numpy(),
+        _base_rate(job, home, models),
+    )  # fmt: skip
+
+
+def what_happened(job: Job, settings: Settings, home: Home, nights: Sequence[date]) -> pl.DataFrame:
+    """One row per (night, entity): its label, null if it is not known, by what the warehouse says a while after."""
+    first = min(nights)
+    as_of = max(nights) + timedelta(days=job.horizon_days + job.label_delay_days)
+    with (
+        staging(home) as spill,
+        open_duckdb_file(settings.warehouse_file, job.calendar, job.horizon_days, spill) as now,
+    ):
+        tables = {}
+        for query in job.queries():
+            bounds = bounds_of(query, as_of, first, job.horizon_days)
+            if bounds is not None and query.declaration.role in {Role.POPULATION, Role.LABELS}:
+                tables[query.table] = pl.concat(now.rows(query, bounds)).lazy()
+    return job.features().labels(tables, [job.cutoff(night) for night in nights])
+
+
+def _published(job: Job, home: Home, nights: Sequence[date]) -> tuple[pl.DataFrame, set[str]]:
+    current = read_chain(home, job.name).current()
+    events = [current[night] for night in nights if night in current]
+    if not events:
+        raise NothingHappened(f"{job.name} published nothing for the nights {min(nights)} to {max(nights)}")
+    files = [home.runs(job.name, event.as_of) / str(event.run_id) / SCORES_FILE for event in events]
+    return read_rows(files).sort("as_of", *job.key), {str(event.model_version) for event in events}
+
+
+def _base_rate(job: Job, home: Home, models: set[str]) -> float:
+    """The base rate of the training nights of the first of the models, as a constant to compare with."""
+    metrics = read_version(home, job.name, min(models)).metrics
+    found = metrics.get("quality")
+    rate = found.get("base_rate") if isinstance(found, dict) else None
+    return rate if isinstance(rate, float) else 0.5

@@ -1,0 +1,291 @@
+"""Nights: which are to be scored, scoring each, and making its scores visible."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from jobs.environment import environment, host, lock_sha256
+from jobs.exits import Failure, failure_of, known_failures
+from jobs.steps.scoring import matching_features, score_snapshot
+from jobs.steps.snapshots import find_kept, take_snapshot
+from jobs.store.digest import rows_digest
+from jobs.store.events import NIGHTLY, PUBLISHED, RECORDED, Chain, append, read_chain
+from jobs.store.home import staging
+from jobs.store.locks import locked
+from jobs.store.objects import write_parquet, writer
+from jobs.store.registry import read_version
+from jobs.store.runs import FEATURES_FILE, SCORES_FILE, Run, ScoresDiffer, find_run, keep_run, read_run
+from jobs.store.snapshots import read_snapshot
+from jobs.store.views import refresh_views
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import date
+
+    from jobs.definition import Job
+    from jobs.settings import Settings
+    from jobs.steps.scoring import Scored
+    from jobs.store.documents import Json
+    from jobs.store.home import Home
+    from jobs.store.registry import ModelVersion
+    from jobs.store.snapshots import Snapshot
+
+MOST_NIGHTS = 40
+INCOMPLETE = 3
+_DAY = timedelta(days=1)
+_OF_THE_NIGHT = {65, 81}
+
+
+class AsOfInFuture(Exception):
+    """The as-of has not begun yet."""
+
+
+class OptionsContradict(Exception):
+    """Options that cannot stand together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one night."""
+
+    job: str
+    as_of: date
+    status: str
+    run: Run | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How nights are to be scored: by which model, from which rows, and whether analysts shall see them."""
+
+    reason: str
+    restate: bool = False
+    model: str | None = None
+    show: bool = True
+    hindsight: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Who scores: the job, the settings of this process, the home, the jobs whose views are rebuilt."""
+
+    job: Job
+    settings: Settings
+    home: Home
+    all_jobs: Sequence[Job]
+    threads: int = 1
+    tell: Callable[[str], None] = field(default=lambda _: None)
+
+
+def plan(chain: Chain, today: date) -> tuple[tuple[date, ...], int]:
+    """Which nights the nightly command scores, oldest first, and how many more wait; touches nothing.
+
+    On the first run: today only. Afterwards: every night since the first that is neither published nor skipped.
+    """
+    nightly = chain.nightly()
+    if not nightly or today <= nightly[0]:
+        return (today,), 0
+    closed = chain.closed()
+    open_nights = [
+        night
+        for n in range((today - nightly[0]).days + 1)
+        if (night := nightly[0] + n * _DAY) not in closed or night == today
+    ]
+    return tuple(open_nights[:MOST_NIGHTS]), max(0, len(open_nights) - MOST_NIGHTS)
+
+
+def span(first: date, last: date | None) -> tuple[date, ...]:
+    """The nights from `first` to `last`, both included; only the first if there is no last.
+
+    Raises:
+        OptionsContradict: if the last comes before the first.
+    """
+    if last is not None and last < first:
+        raise OptionsContradict(f"--until {last} comes before --as-of {first}")
+    return tuple(first + n * _DAY for n in range(((last or first) - first).days + 1))
+
+
+def require_begun(job: Job, settings: Settings, as_of: date) -> None:
+    """Refuse an as-of that lies in the future.
+
+    Raises:
+        AsOfInFuture: naming the last as-of that can be asked for.
+    """
+    today = settings.today(job.calendar)
+    if as_of > today:
+        raise AsOfInFuture(f"{as_of} has not begun yet in {job.calendar.zone_name}; the last as-of is {today}")
+
+
+def run_nightly(desk: Desk, as_of: date, wait_s: float = 0.0) -> list[Outcome]:
+    """Score the missed nights and then `as_of`, oldest first; a night that fails does not stop those after it."""
+    require_begun(desk.job, desk.settings, as_of)
+    with locked(desk.home.lock(desk.job.name), wait_s):
+        chain = read_chain(desk.home, desk.job.name)
+        nights, waiting = plan(chain, as_of)
+        outcomes = list(_each(desk, nights, Wish(reason=NIGHTLY)))
+    refresh_views(desk.home, desk.all_jobs)
+    return outcomes if not waiting else [*outcomes, _too_many(desk.job, nights[-1] + _DAY, as_of, waiting)]
+
+
+def backfill(desk: Desk, nights: Sequence[date], wish: Wish, wait_s: float = 0.0) -> list[Outcome]:
+    """Score given nights again, letting go of the job's lock between them."""
+    outcomes: list[Outcome] = []
+    for night in nights:
+        require_begun(desk.job, desk.settings, night)
+    for night in nights:
+        with locked(desk.home.lock(desk.job.name), wait_s):
+            outcomes += _each(desk, (night,), wish)
+        refresh_views(desk.home, desk.all_jobs)
+        if outcomes[-1].failure and outcomes[-1].failure.code not in _OF_THE_NIGHT:
+            break
+    return outcomes
+
+
+def _each(desk: Desk, nights: Sequence[date], wish: Wish) -> Iterator[Outcome]:
+    """Score nights in order. What is wrong with one night leaves the others; what is wrong with the place ends it."""
+    for night in nights:
+        desk.tell(f"scoring {desk.job.name} as of {night}")
+        try:
+            yield score_night(desk, night, wish)
+        except known_failures() as error:
+            failure = failure_of(error)
+            if failure is None:
+                raise
+            yield Outcome(desk.job.name, night, "failed", failure=failure)
+            if failure.code not in _OF_THE_NIGHT:
+                return
+
+
+def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
+    """Score every entity of the job as of a date and publish; the caller holds the job's lock.
+
+    Raises:
+        ScoresDiffer: if the same run gave other scores before.
+    """
+    job, home = desk.job, desk.home
+    chain = read_chain(home, job.name)
+    if wish.reason == NIGHTLY and as_of in chain.closed():
+        return _closed(desk, chain, as_of)
+    version = _version(job, home, chain, as_of, wish)
+    matching_features(job, version)
+    snapshot = _snapshot(desk, chain, as_of, wish)
+    scored = score_snapshot(job, home, snapshot, version, desk.threads)
+    run = keep_scored(desk, scored)
+    status = _show(desk, chain, run, wish)
+    return Outcome(job.name, as_of, status, run)
+
+
+def _closed(desk: Desk, chain: Chain, as_of: date) -> Outcome:
+    """A night that needs nothing: what analysts see for it, or that it was skipped."""
+    shown = chain.current().get(as_of)
+    if shown is None or shown.run_id is None:
+        return Outcome(desk.job.name, as_of, "skipped")
+    run = read_run(desk.home.runs(desk.job.name, as_of) / shown.run_id)
+    return Outcome(desk.job.name, as_of, "already_published", run)
+
+
+def _version(job: Job, home: Home, chain: Chain, as_of: date, wish: Wish) -> ModelVersion:
+    version = read_version(home, job.name, wish.model or chain.champion(as_of))
+    if version.as_of > as_of and not wish.hindsight:
+        raise OptionsContradict(
+            f"model {version.version} was trained after {as_of}: it has seen what came later. "
+            "Add --hindsight to score with it all the same; such a run never becomes current"
+        )
+    if version.as_of > as_of and wish.show:
+        raise OptionsContradict("a run with --hindsight never becomes current; leave out --publish")
+    return version
+
+
+def _snapshot(desk: Desk, chain: Chain, as_of: date, wish: Wish) -> Snapshot:
+    """The rows to score: a new look, or those of the current run, or the newest kept, or else a new look."""
+    job, home = desk.job, desk.home
+    if not wish.restate:
+        shown = chain.current().get(as_of)
+        if shown is not None and shown.run_id is not None:
+            run = read_run(home.runs(job.name, as_of) / shown.run_id)
+            return read_snapshot(home, job.name, as_of, run.inputs.snapshot_digest)
+        kept = find_kept(job, home, as_of, first_night=as_of)
+        if kept is not None:
+            return kept
+    return take_snapshot(job, desk.settings, home, as_of).snapshot
+
+
+def keep_scored(desk: Desk, scored: Scored) -> Run:
+    """Keep a run's files, manifest and execution record; one that is kept already must have the same scores.
+
+    Raises:
+        ScoresDiffer: if it has not.
+    """
+    kept = find_run(desk.home, scored.inputs)
+    if kept is not None:
+        if kept.scores_digest != scored.scores_digest:
+            raise ScoresDiffer(
+                f"run {kept.run_id} as of {scored.inputs.as_of} gave other scores than when it was kept; nothing is "
+                f"published. Ask: score verify {kept.run_id}"
+            )
+        return kept
+    with staging(desk.home) as staged:
+        folder = staged / "run"
+        folder.mkdir()
+        con = writer()
+        files = {
+            SCORES_FILE: write_parquet(con, scored.scores, folder / SCORES_FILE),
+            FEATURES_FILE: write_parquet(con, scored.features, folder / FEATURES_FILE),
+        }
+        con.close()
+        run = Run(
+            inputs=scored.inputs,
+            row_count=scored.scores.height,
+            feature_digests=scored.feature_digests,
+            features_digest=scored.features_digest,
+            scores_digest=scored.scores_digest,
+            published_digest=rows_digest(scored.scores),
+            files=files,
+        )
+        keep_run(desk.home, run, folder, _execution(desk, scored))
+    return run
+
+
+def _execution(desk: Desk, scored: Scored) -> dict[str, Json]:
+    return {
+        "at": desk.settings.now.isoformat(),
+        "environment": environment(),
+        "host": host(),
+        "lock_sha256": lock_sha256(),
+        "threads": desk.threads,
+        "unseen_labels": dict(scored.unseen),
+    }
+
+
+def _show(desk: Desk, chain: Chain, run: Run, wish: Wish) -> str:
+    """Append the event that makes the run visible, unless it is visible so already; returns the outcome's status."""
+    as_of = run.inputs.as_of
+    shown = chain.current().get(as_of)
+    known = run.run_id in chain.first_shown()
+    if (shown is not None and shown.run_id == run.run_id) or (known and not wish.show):
+        return "already_published"
+    kind = PUBLISHED if wish.show else RECORDED
+    append(
+        desk.home, chain, kind,
+        at=desk.settings.clock(), reason=wish.reason, as_of=as_of, run_id=run.run_id,
+        model_version=run.inputs.model_version,
+    )  # fmt: skip
+    return "published"
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> int:
+    """0 if every night is done; the failure's code if none is; 3 if some are."""
+    failures = [outcome.failure for outcome in outcomes if outcome.failure]
+    if not failures:
+        return 0
+    return failures[0].code if len(failures) == len(outcomes) else INCOMPLETE
+
+
+def _too_many(job: Job, first: date, last: date, waiting: int) -> Outcome:
+    message = (
+        f"{waiting} more nights from {first} to {last} wait; run again: at most {MOST_NIGHTS} nights are done at once"
+    )
+    return Outcome(job.name, first, "failed", failure=Failure(INCOMPLETE, message))

@@ -1,0 +1,71 @@
+"""Promotion: which model version scores from which as-of on, with a reason on record."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from jobs.store.events import PROMOTED, PUBLISHED, SKIPPED, append, read_chain
+from jobs.store.locks import locked
+from jobs.store.registry import ModelMissing, read_version
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from jobs.definition import Job
+    from jobs.settings import Settings
+    from jobs.store.events import Chain, Event
+    from jobs.store.home import Home
+
+
+class EffectiveFromRefused(Exception):
+    """A promotion cannot take effect when it was asked to."""
+
+
+def promote(  # noqa: PLR0913  a promotion is these facts
+    job: Job, settings: Settings, home: Home, version: str, *, reason: str, effective_from: date | None = None
+) -> Event:
+    """Make a version champion from an as-of on, by default the next that is not scored yet.
+
+    Raises:
+        EffectiveFromRefused: if the version was trained after that as-of.
+    """
+    found = read_version(home, job.name, version)
+    with locked(home.lock(job.name)):
+        chain = read_chain(home, job.name)
+        start = effective_from or next_unscored(chain) or found.as_of
+        if start < found.as_of:
+            raise EffectiveFromRefused(
+                f"{version} was trained as of {found.as_of} and has seen what came before; it cannot be champion from {start}"
+            )
+        chain = append(
+            home, chain, PROMOTED, at=settings.clock(), reason=reason, as_of=start, model_version=found.version
+        )
+        return chain.events[-1]
+
+
+def roll_back(job: Job, settings: Settings, home: Home, *, reason: str) -> Event:
+    """Make the version champion again that was before the present one, from the next unscored as-of on.
+
+    Raises:
+        ModelMissing: if there was none before.
+    """
+    chain = read_chain(home, job.name)
+    versions = [event.model_version for event in chain.events if event.kind == PROMOTED]
+    before = [version for version in versions if version and version != versions[-1]]
+    if not before:
+        raise ModelMissing(f"{job.name} has had no other champion to roll back to; see: score models {job.name}")
+    return promote(job, settings, home, before[-1], reason=reason)
+
+
+def skip(job: Job, settings: Settings, home: Home, as_of: date, *, reason: str) -> Event:
+    """Close a night that has nothing to score, so that catching up does not come back to it."""
+    with locked(home.lock(job.name)):
+        chain = append(home, read_chain(home, job.name), SKIPPED, at=settings.clock(), reason=reason, as_of=as_of)
+        return chain.events[-1]
+
+
+def next_unscored(chain: Chain) -> date | None:
+    """The as-of after the newest that was published; null if none was."""
+    scored = [event.as_of for event in chain.events if event.kind == PUBLISHED]
+    return max(scored) + timedelta(days=1) if scored else None

@@ -1,0 +1,230 @@
+"""Results as the command line prints them: for each, the JSON document and the lines that a person reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobs.screen import error_json, say, table
+from jobs.steps.nights import exit_code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from jobs.screen import Screen
+    from jobs.steps.nights import Outcome
+    from jobs.steps.snapshots import Look
+    from jobs.steps.training import Trained
+    from jobs.steps.verifying import Verdict
+    from jobs.store.events import Event
+    from jobs.store.ledger import Mutation
+
+SHORT = 12
+_MOST_LINES = 40
+
+
+def show_looks(screen: Screen, looks: Sequence[Look]) -> None:
+    """Snapshots that were found or taken, and what changed since the one that each was compared with."""
+    content = [_look_json(look) for look in looks]
+    screen.show(
+        content[0] if len(content) == 1 else {"snapshots": content}, lambda: [_look_lines(look) for look in looks]
+    )
+
+
+def _look_json(look: Look) -> dict[str, object]:
+    snapshot = look.snapshot
+    found = look.comparison
+    return {
+        "job": snapshot.job,
+        "as_of": snapshot.as_of,
+        "digest": snapshot.digest,
+        "kept": look.kept,
+        "tables": {each.name: {"rows": each.rows, "digest": each.digest} for each in snapshot.tables},
+        "compared_with": look.compared_with.digest if look.compared_with else None,
+        "changed": [
+            {"table": m.table, "kind": m.kind.value, "key": m.key, "before": m.before, "after": m.after}
+            for m in (found.mutations if found else ())
+        ],
+        "arrivals": dict(found.arrivals) if found else {},
+    }
+
+
+def _look_lines(look: Look) -> None:
+    snapshot = look.snapshot
+    state = "kept" if look.kept else "looked at again, not kept"
+    say(f"snapshot {snapshot.digest[:SHORT]} of {snapshot.job} as of {snapshot.as_of}: {state}")
+    rows = [(each.name, each.rows, len(each.partitions), each.digest[:SHORT]) for each in snapshot.tables]
+    table(("table", "rows", "partitions", "digest"), rows, numbers=("rows", "partitions"))
+    if look.comparison is None or look.compared_with is None:
+        return
+    before = look.compared_with
+    found = look.comparison.mutations
+    say()
+    say(f"against {before.digest[:SHORT]} as of {before.as_of}: {len(found):,} rows of the past changed")
+    if found:
+        shown = found[:_MOST_LINES]
+        table(("table", "kind", "key", "before", "after"), [_mutation_cells(m) for m in shown])
+        if len(found) > len(shown):
+            say(f"... and {len(found) - len(shown):,} more; all of them with --json")
+
+
+def _mutation_cells(mutation: Mutation) -> tuple[str, ...]:
+    key = " ".join(str(value) for value in mutation.key.values())
+    return mutation.table, mutation.kind.value, key, _values(mutation.before), _values(mutation.after)
+
+
+def _each[T](lines: Callable[[T], None], things: Iterable[T]) -> None:
+    for thing in things:
+        lines(thing)
+
+
+def _values(row: Mapping[str, object] | None) -> str:
+    return "-" if row is None else ", ".join(f"{name}={value}" for name, value in row.items())
+
+
+def show_trained(screen: Screen, trained: Sequence[Trained]) -> None:
+    """Model versions that were trained, and how well a model of their kind did out of time."""
+    content = [_trained_json(each) for each in trained]
+    screen.show(content[0] if len(content) == 1 else {"trained": content}, lambda: _each(_trained_lines, trained))
+
+
+def _trained_json(each: Trained) -> dict[str, object]:
+    version = each.version
+    return {
+        "job": version.job,
+        "model_version": version.version,
+        "as_of": version.as_of,
+        "rows": each.rows,
+        "metrics": version.metrics,
+        "training": version.training,
+        "snapshot_digest": version.snapshot_digest,
+        "champion": each.became_champion,
+    }
+
+
+def _trained_lines(each: Trained) -> None:
+    version = each.version
+    role = "champion" if each.became_champion else "challenger"
+    nights = f"{version.training['nights']} nights from {version.training['first_night']} to {version.training['last_night']}"
+    say(f"model {version.version} of {version.job} ({role}): {each.rows:,} rows, {nights}")
+    quality_lines(
+        version.metrics.get("quality"), "on the last nights, by a model that was trained on the nights before them"
+    )
+
+
+def quality_lines(found: object, where: str) -> None:
+    """AUC, losses against the base rate, calibration by decile."""
+    if not isinstance(found, dict):
+        return
+    auc = "no AUC (one class only)" if found["auc"] is None else f"AUC {found['auc']:.4f}"
+    say(
+        f"{auc}, log loss {found['log_loss']:.4f} (base rate: {found['base_log_loss']:.4f}), "
+        f"Brier {found['brier']:.4f} (base rate: {found['base_brier']:.4f}) {where}"
+    )
+    deciles = [(d["decile"], d["rows"], d["mean_score"], d["observed_rate"]) for d in found["calibration"]]
+    headings = ("decile", "rows", "mean score", "observed")
+    table(headings, deciles, numbers=headings)
+
+
+def show_outcomes(screen: Screen, outcomes: Sequence[Outcome]) -> int:
+    """What became of each night; returns the exit code."""
+    code = exit_code(outcomes)
+    content: dict[str, object] = {"runs": [outcome_json(each) for each in outcomes]}
+    failed = [each for each in outcomes if each.failure]
+    if failed and failed[0].failure:
+        content["error"] = {**error_json(failed[0].failure), "code": code}
+    screen.show(content, lambda: _each(_say_outcome, outcomes))
+    for each in failed:
+        if each.failure:
+            screen.warn(f"{each.job} as of {each.as_of}: {each.failure.message}")
+    return code
+
+
+def outcome_json(outcome: Outcome) -> dict[str, object]:
+    """One night as JSON has it."""
+    run = outcome.run
+    return {
+        "run_id": run.run_id if run else None,
+        "job": outcome.job,
+        "as_of": outcome.as_of,
+        "model_version": run.inputs.model_version if run else None,
+        "snapshot_digest": run.inputs.snapshot_digest if run else None,
+        "scores_digest": run.scores_digest if run else None,
+        "row_count": run.row_count if run else None,
+        "status": outcome.status,
+        **({"error": error_json(outcome.failure)} if outcome.failure else {}),
+    }
+
+
+def _say_outcome(outcome: Outcome) -> None:
+    run = outcome.run
+    if outcome.failure:
+        return
+    if run is None:
+        say(f"{outcome.status} {outcome.job} as of {outcome.as_of}")
+        return
+    say(
+        f"{outcome.status.replace('_', ' ')} {outcome.job} as of {outcome.as_of}: {run.row_count:,} scores, "
+        f"run {run.run_id[:SHORT]}, model {run.inputs.model_version}"
+    )
+
+
+def show_verdicts(screen: Screen, verdicts: Sequence[Verdict]) -> int:
+    """What each replay found; returns the exit code."""
+    content = {"runs": [_verdict_json(each) for each in verdicts]}
+    differing = [each for each in verdicts if not each.identical]
+    screen.show(content, lambda: _verdict_lines(verdicts))
+    for each in differing:
+        screen.warn(f"run {each.run.run_id} differs at stage {each.first_divergence}: {each.detail}")
+    return max((each.code for each in differing), default=0)
+
+
+def _verdict_json(verdict: Verdict) -> dict[str, object]:
+    return {
+        "run_id": verdict.run.run_id,
+        "job": verdict.run.inputs.job,
+        "as_of": verdict.run.inputs.as_of,
+        "identical": verdict.identical,
+        "first_divergence": verdict.first_divergence,
+        "detail": verdict.detail or None,
+    }
+
+
+def _verdict_lines(verdicts: Sequence[Verdict]) -> None:
+    rows = [
+        (
+            v.run.inputs.job,
+            v.run.inputs.as_of,
+            v.run.run_id,
+            "identical" if v.identical else f"differs: {v.first_divergence}",
+        )
+        for v in verdicts
+    ]
+    table(("job", "as of", "run", "replay"), rows)
+    same = sum(1 for each in verdicts if each.identical)
+    say(f"{same} of {len(verdicts)} replayed identically, every stage")
+
+
+def show_promotion(screen: Screen, job: str, event: Event) -> None:
+    """A promotion as it stands on record."""
+    content = {
+        "job": job, "model_version": event.model_version, "effective_from": event.as_of, "reason": event.reason,
+    }  # fmt: skip
+    screen.show(
+        content, lambda: say(f"{event.model_version} is champion of {job} from {event.as_of} on: {event.reason}")
+    )
+
+
+def show_skipped(screen: Screen, job: str, event: Event) -> None:
+    """A closed night as it stands on record."""
+    content = {"job": job, "as_of": event.as_of, "reason": event.reason, "status": "skipped"}
+    screen.show(content, lambda: say(f"skipped {job} as of {event.as_of}: {event.reason}"))
+
+
+def show_released(screen: Screen, released: Mapping[str, Sequence[str]]) -> None:
+    """Which SQL files were put on the list."""
+
+    def lines() -> None:
+        for job, names in released.items():
+            say(f"{job}: {'released ' + ', '.join(names) if names else 'nothing new to release'}")
+
+    screen.show({"released": {job: list(names) for job, names in released.items()}}, lines)

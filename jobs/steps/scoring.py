@@ -1,0 +1,156 @@
+"""Scoring one night: from a kept snapshot and a model version to scores, always by the same path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from features.contract import type_text
+from features.fitted import Fitted, unseen
+from jobs.store.digest import column_digest, rows_digest, type_name
+from jobs.store.opening import read_tables
+from jobs.store.registry import read_model_text
+from jobs.store.runs import RunInputs
+from models.scorer import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from features.contract import FeatureSet
+    from jobs.definition import Job
+    from jobs.store.home import Home
+    from jobs.store.registry import ModelVersion
+    from jobs.store.snapshots import Snapshot
+
+
+class PopulationEmpty(Exception):
+    """A night has nothing to score."""
+
+
+class FeaturesOfAnotherVersion(Exception):
+    """The code's feature set is not the one that the model was trained with."""
+
+
+class ScoreNotFinite(Exception):
+    """A raw score is NaN or infinite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One night's features and scores, one row per entity in key order, not yet kept."""
+
+    inputs: RunInputs
+    features: pl.DataFrame
+    scores: pl.DataFrame
+    feature_digests: tuple[tuple[str, str, str], ...]
+    features_digest: str
+    scores_digest: str
+    unseen: Mapping[str, int]
+
+
+def run_inputs(job: Job, snapshot: Snapshot, version: ModelVersion) -> RunInputs:
+    """What the run of a snapshot by a model version is computed from."""
+    return RunInputs(
+        job=job.name,
+        as_of=snapshot.as_of,
+        snapshot_digest=snapshot.digest,
+        sql_fingerprints=snapshot.sql_fingerprints,
+        feature_fingerprint=version.feature_fingerprint,
+        model_version=version.version,
+    )
+
+
+def score_snapshot(job: Job, home: Home, snapshot: Snapshot, version: ModelVersion, threads: int = 1) -> Scored:
+    """Build the features of the snapshot's night and score them with the model version.
+
+    Raises:
+        PopulationEmpty: if there is nothing to score.
+        FeaturesOfAnotherVersion: if the code builds other columns than the model knows.
+    """
+    feature_set = matching_features(job, version)
+    frame = build_night(job, home, snapshot, feature_set)
+    return score_frame(job, home, frame, run_inputs(job, snapshot, version), version, threads)
+
+
+def matching_features(job: Job, version: ModelVersion) -> FeatureSet:
+    """The job's feature set, if it is the one that the model was trained with."""
+    feature_set = job.features().FEATURE_SET
+    if feature_set.fingerprint != version.feature_fingerprint:
+        raise FeaturesOfAnotherVersion(
+            f"model {version.version} was trained with {version.feature_set}; the code now builds {feature_set.name} "
+            f"version {feature_set.version}: {_difference(feature_set, version)}. "
+            "Score with the code of that version, or train again"
+        )
+    return feature_set
+
+
+def build_night(job: Job, home: Home, snapshot: Snapshot, feature_set: FeatureSet) -> pl.DataFrame:
+    """The feature frame of the snapshot's night, in key order, held to the contract."""
+    frame = job.features().build_features(read_tables(home, snapshot), [job.cutoff(snapshot.as_of)])
+    if frame.height == 0:
+        raise PopulationEmpty(
+            f"{job.name} has nothing to score as of {snapshot.as_of}; if that is right, close the night: "
+            f"score skip {job.name} --as-of {snapshot.as_of} --reason '...'"
+        )
+    return feature_set.conform(frame, job.key)
+
+
+def score_frame(  # noqa: PLR0913  a frame, its provenance, and what scores it
+    job: Job, home: Home, frame: pl.DataFrame, inputs: RunInputs, version: ModelVersion, threads: int = 1
+) -> Scored:
+    """Score a feature frame with a model version."""
+    fitted = Fitted.from_json(version.fitted)
+    names = tuple(name for name, _ in version.features)
+    model = Model.load(read_model_text(home, version), names)
+    raw = model.raw_scores(job.features().apply(frame, fitted), order=("as_of", *job.key), threads=threads)
+    scores = _score_table(job, frame, inputs).with_columns(
+        score=pl.Series(model.probability(raw), dtype=pl.Float64), raw_score=pl.Series(raw, dtype=pl.Float64)
+    )
+    if not scores.select(pl.col("raw_score").is_finite().all()).item():
+        raise ScoreNotFinite(f"model {version.version} gave a raw score that is NaN or infinite; nothing is published")
+    digests = tuple((s.name, type_name(s.dtype), column_digest(s)) for s in frame.get_columns())
+    return Scored(
+        inputs=inputs,
+        features=frame,
+        scores=_ranked(scores, job.key),
+        feature_digests=digests,
+        features_digest=rows_digest(frame),
+        scores_digest=scores_digest(scores, job.key),
+        unseen=unseen(frame, fitted),
+    )
+
+
+def scores_digest(scores: pl.DataFrame, key: tuple[str, ...]) -> str:
+    """The digest over key and raw score, in key order."""
+    return rows_digest(scores.select(*key, "raw_score"))
+
+
+def _score_table(job: Job, frame: pl.DataFrame, inputs: RunInputs) -> pl.DataFrame:
+    return frame.select(
+        *job.key,
+        pl.lit(inputs.as_of, pl.Date).alias("as_of"),
+        pl.lit(0.0).alias("score"),
+        pl.lit(0.0).alias("raw_score"),
+        pl.lit(0, pl.Int64).alias("rank"),
+        pl.lit(inputs.model_version).alias("model_version"),
+        pl.lit(inputs.run_id).alias("run_id"),
+    )
+
+
+def _ranked(scores: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
+    """The scores in key order, with 1 for the highest raw score; ties in key order."""
+    by_score = scores.sort(["raw_score", *key], descending=[True, *(False for _ in key)])
+    return by_score.with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int64)).sort(key)
+
+
+def _difference(feature_set: FeatureSet, version: ModelVersion) -> str:
+    now = {feature.name: type_text(feature.dtype) for feature in feature_set.features}
+    then = dict(version.features)
+    changes = [
+        *(f"`{name}` is missing" for name in then if name not in now),
+        *(f"`{name}` is new" for name in now if name not in then),
+        *(f"`{name}` was {then[name]} and is {now[name]}" for name in now if name in then and now[name] != then[name]),
+    ]
+    return ", ".join(changes[:5]) or "the order or the declared version differs"

@@ -1,0 +1,215 @@
+"""Taking a snapshot: look at the warehouse once, keep what is new, say what changed."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from jobs.environment import environment, host
+from jobs.queries.released import require_released
+from jobs.store.digest import type_name
+from jobs.store.home import staging
+from jobs.store.ledger import Comparison, compare
+from jobs.store.objects import ObjectStore
+from jobs.store.opening import rows_at, stored_rows
+from jobs.store.partitions import by_bucket, by_days, finite
+from jobs.store.snapshots import (
+    Partition,
+    Snapshot,
+    TableSnapshot,
+    keep_snapshot,
+    kept_snapshots,
+    newest_kept,
+    read_snapshot,
+    snapshot_folder,
+    with_seals,
+)
+from jobs.warehouse.bounds import bounds_of
+from jobs.warehouse.duckdb_file import open_duckdb_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import date, datetime
+    from pathlib import Path
+
+    from jobs.definition import Job
+    from jobs.queries.check import Query
+    from jobs.settings import Settings
+    from jobs.store.documents import Json
+    from jobs.store.home import Home
+    from jobs.warehouse.bounds import Bounds
+    from jobs.warehouse.duckdb_file import Extraction
+
+
+class ExtractEmpty(Exception):
+    """A table of the job has no rows within its bounds."""
+
+
+class ExtractTorn(Exception):
+    """The rows that arrived are not as many as the warehouse counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at the warehouse: what it holds, and what differs from an earlier snapshot, if there is one."""
+
+    snapshot: Snapshot
+    compared_with: Snapshot | None
+    comparison: Comparison | None
+    new_objects: int
+    kept: bool
+
+
+def look(job: Job, settings: Settings, home: Home, as_of: date, *, fresh: bool) -> Look:
+    """What is kept of a night, taken now if nothing is; with `fresh`, what the warehouse says today, keeping nothing."""
+    if fresh:
+        return look_again(job, settings, home, as_of)
+    kept = find_kept(job, home, as_of, first_night=as_of)
+    return Look(kept, None, None, 0, kept=True) if kept else take_snapshot(job, settings, home, as_of)
+
+
+def find_kept(job: Job, home: Home, as_of: date, *, first_night: date) -> Snapshot | None:
+    """The newest kept snapshot of that as-of and purpose, if the job's SQL is still what took it."""
+    queries = job.queries()
+    for query in queries:
+        require_released(query)
+    kept = newest_kept(home, job.name, as_of, first_night=first_night)
+    if kept is None:
+        return None
+    wanted = {query.table: query.fingerprint for query in queries}
+    return kept if all(wanted.get(name) == taken for name, taken in kept.sql_fingerprints.items()) else None
+
+
+def take_snapshot(job: Job, settings: Settings, home: Home, as_of: date, *, first_night: date | None = None) -> Look:
+    """Look at the warehouse as of a date and keep what was seen, for features of the nights from `first_night` on."""
+    with _look(job, settings, home, as_of, first_night or as_of) as (look, store, staged):
+        lay_there = store.keep()
+        snapshot = Snapshot(
+            look.snapshot.job,
+            as_of,
+            look.snapshot.first_night,
+            look.snapshot.zone,
+            tuple(with_seals(table, lay_there) for table in look.snapshot.tables),
+        )
+        if not snapshot_folder(home, job.name, as_of, snapshot.digest).exists():
+            keep_snapshot(home, snapshot, staged, _taken(look, settings.clock()))
+    return Look(snapshot, look.compared_with, look.comparison, look.new_objects, kept=True)
+
+
+def look_again(job: Job, settings: Settings, home: Home, as_of: date) -> Look:
+    """Look at the warehouse as of a date, compare with what is kept, keep nothing."""
+    with _look(job, settings, home, as_of, as_of) as (look, _, _):
+        return look
+
+
+@contextmanager
+def _look(
+    job: Job, settings: Settings, home: Home, as_of: date, first_night: date
+) -> Iterator[tuple[Look, ObjectStore, Path]]:
+    queries = job.queries()
+    for query in queries:
+        require_released(query)
+    earlier = _to_compare(home, job.name, as_of, first_night)
+    with staging(home) as staged:
+        store = ObjectStore(home.objects, staged)
+        for snapshot in earlier:
+            store.known |= {part.digest: part.seal for table in snapshot.tables for part in table.partitions}
+        with open_duckdb_file(settings.warehouse_file, job.calendar, job.horizon_days, staged) as extraction:
+            tables = tuple(_tables(queries, extraction, store, as_of, first_night))
+        snapshot = Snapshot(job.name, as_of, first_night, job.calendar.zone_name, tables)
+        before = earlier[0] if earlier else None
+        found = compare(before, snapshot, stored_rows(home), rows_at(store.path)) if before else None
+        new = len(list(staged.glob("*.parquet")))
+        yield Look(snapshot, before, found, new, kept=False), store, staged
+
+
+def _to_compare(home: Home, job: str, as_of: date, first_night: date) -> list[Snapshot]:
+    """The kept snapshots that most of the rows will be in: of the same as-of, the one before, the one after."""
+    kept = kept_snapshots(home, job)
+    same = [each for each in kept if each.as_of == as_of]
+    before = [each for each in kept if each.as_of < as_of]
+    after = [each for each in kept if each.as_of > as_of]
+    near = [*reversed(same), *before[-1:], *after[:1]]
+    snapshots = [read_snapshot(home, job, each.as_of, each.digest) for each in near]
+    scoring = first_night == as_of
+    return sorted(snapshots, key=lambda each: each.scoring != scoring)
+
+
+def _tables(
+    queries: Sequence[Query], extraction: Extraction, store: ObjectStore, as_of: date, first_night: date
+) -> Iterator[TableSnapshot]:
+    for query in queries:
+        bounds = bounds_of(query, as_of, first_night, extraction.horizon_days)
+        if bounds is not None:
+            yield _table(query, bounds, extraction, store)
+
+
+def _table(query: Query, bounds: Bounds, extraction: Extraction, store: ObjectStore) -> TableSnapshot:
+    """Extract one table into staged objects.
+
+    Raises:
+        ExtractEmpty, ExtractTorn, KeyBroken, NotFinite, SourceDiffers: what is wrong with the data, with figures.
+    """
+    counted = extraction.check_keys(query, bounds)
+    if counted == 0:
+        raise ExtractEmpty(
+            f"{query.path.name} returned no rows as of {bounds.cutoff}{_span(bounds)}; is the warehouse loaded?"
+        )
+    schema: dict[str, pl.DataType] = {}
+    partitions: list[Partition] = []
+    for event_day, visible_day, bucket, rows in _pieces(query, bounds, extraction):
+        digest, seal = store.put(rows)
+        schema = dict(rows.schema)
+        partitions.append(Partition(event_day, visible_day, bucket, rows.height, digest, seal))
+    arrived = sum(part.rows for part in partitions)
+    if arrived != counted:
+        raise ExtractTorn(
+            f"{query.path.name}: {arrived} rows arrived of the {counted} that the warehouse counted; run again"
+        )
+    return TableSnapshot(
+        name=query.table,
+        version=query.version,
+        sql_fingerprint=query.fingerprint,
+        role=query.declaration.role.value,
+        known=query.declaration.known.value,
+        known_time=query.declaration.known_time,
+        key=query.declaration.key,
+        order=query.order,
+        columns=tuple((name, type_name(dtype)) for name, dtype in schema.items()),
+        start=bounds.start,
+        end=bounds.end,
+        partitions=tuple(partitions),
+    )
+
+
+def _pieces(
+    query: Query, bounds: Bounds, extraction: Extraction
+) -> Iterator[tuple[date | None, date | None, int | None, pl.DataFrame]]:
+    batches = (finite(batch, query.path.name) for batch in extraction.rows(query, bounds))
+    if bounds.start is None:
+        whole = pl.concat(list(batches), rechunk=True)
+        for bucket, rows in by_bucket(whole, query.declaration.key):
+            yield None, None, bucket, rows
+        return
+    for event_day, visible_day, rows in by_days(batches):
+        yield event_day, visible_day, None, rows
+
+
+def _span(bounds: Bounds) -> str:
+    return f" for the days from {bounds.start} to before {bounds.end}" if bounds.start else ""
+
+
+def _taken(look: Look, at: datetime) -> dict[str, Json]:
+    """When a snapshot was taken, and how much of the past it sees otherwise than the one that it was compared with."""
+    kinds = [f"{each.table} {each.kind}" for each in look.comparison.mutations] if look.comparison else []
+    return {
+        "compared_with": look.compared_with.digest if look.compared_with else None,
+        "environment": environment(),
+        "host": host(),
+        "mutations": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
+        "new_objects": look.new_objects,
+        "taken_at": at.isoformat(),
+    }

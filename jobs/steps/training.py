@@ -1,0 +1,174 @@
+"""Training: one model version from one snapshot, features of every night as they were known on that night."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from features.contract import type_text
+from jobs.environment import environment, host, lock_file, lock_sha256
+from jobs.steps.snapshots import find_kept, take_snapshot
+from jobs.store.events import PROMOTED, append, read_chain
+from jobs.store.home import staging
+from jobs.store.locks import locked
+from jobs.store.opening import read_tables
+from jobs.store.registry import ModelVersion, keep_version, seal_of_text
+from models.training import TrainingSet, train
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import date
+
+    from jobs.definition import Job
+    from jobs.settings import Settings
+    from jobs.store.documents import Json
+    from jobs.store.home import Home
+    from jobs.store.snapshots import Snapshot
+    from models.training import TrainedModel
+
+LABEL = "label"
+
+
+class LabelsMissing(Exception):
+    """Too many of the things to learn from have no known outcome."""
+
+
+class NightsMissing(Exception):
+    """There is no night to train on: too little history, or nothing matured."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRows:
+    """One row per (night, entity) with a known label, in that order, and how many had none."""
+
+    frame: pl.DataFrame
+    first_night: date
+    last_night: date
+    nights: int
+    missing_labels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training gave: the version, and whether it became champion because it is the first."""
+
+    version: ModelVersion
+    rows: int
+    became_champion: bool
+
+
+def train_version(  # noqa: PLR0913  what, with what, where, when, how, and who is told
+    job: Job, settings: Settings, home: Home, as_of: date, *, threads: int, tell: Callable[[str], None]
+) -> Trained:
+    """Train on what was known before `as_of` began; the job's first version becomes its champion.
+
+    Raises:
+        LabelsMissing, NightsMissing: if there is too little to learn from.
+    """
+    first_night = as_of - timedelta(days=job.training.nights)
+    tell("looking at the warehouse")
+    snapshot = find_kept(job, home, as_of, first_night=first_night)
+    snapshot = snapshot or take_snapshot(job, settings, home, as_of, first_night=first_night).snapshot
+    tell("building features")
+    rows, fitted = training_rows(job, home, snapshot)
+    tell(f"training on {rows.frame.height:,} rows of {rows.nights} nights")
+    trained = train(_training_set(job, rows.frame), job.parameters(), threads)
+    version = _version(job, snapshot, rows, fitted, trained)
+    with staging(home) as staged:
+        record: dict[str, Json] = {"at": settings.now.isoformat(), "host": host(), "threads": threads}
+        keep_version(home, staged, version, trained.text, lock_file(), record)
+    return Trained(version, trained.rows, _promote_first(job, settings, home, version))
+
+
+def training_rows(job: Job, home: Home, snapshot: Snapshot) -> tuple[TrainingRows, str]:
+    """Features with labels of all nights that matured, and the fitted state as text."""
+    first, last = training_nights(job, snapshot)
+    cutoffs = [job.cutoff(first + timedelta(days=n)) for n in range((last - first).days + 1)]
+    tables = read_tables(home, snapshot)
+    module = job.features()
+    frame = module.FEATURE_SET.conform(module.build_features(tables, cutoffs), job.key)
+    order = ["as_of", *job.key]
+    labelled = frame.join(module.labels(tables, cutoffs), on=order, how="left", maintain_order="left")
+    missing = labelled.get_column(LABEL).null_count()
+    if missing > job.training.missing_labels_max * labelled.height:
+        raise LabelsMissing(
+            f"{missing} of {labelled.height} rows of the nights {first} to {last} have no known outcome; "
+            f"{job.training.missing_labels_max:.1%} may. Has the warehouse stopped to receive them?"
+        )
+    known = labelled.filter(pl.col(LABEL).is_not_null())
+    fitted = module.fit(known.drop(LABEL))
+    applied = module.apply(known.drop(LABEL), fitted).with_columns(known.get_column(LABEL))
+    nights = known.get_column("as_of").n_unique()
+    return TrainingRows(applied, first, last, nights, missing), fitted.to_json()
+
+
+def training_nights(job: Job, snapshot: Snapshot) -> tuple[date, date]:
+    """The first and the last night to train on: after the warm-up of every history table, and matured.
+
+    Raises:
+        NightsMissing: if that leaves none.
+    """
+    begins = [snapshot.first_night]
+    for table in snapshot.tables:
+        days = [part.event_day for part in table.partitions if part.event_day]
+        if table.role == "history" and table.start and min(days) > table.start:
+            begins.append(min(days) + timedelta(days=job.training.warm_up_days))
+    first, last = max(begins), job.matured(snapshot.as_of)
+    if first > last:
+        raise NightsMissing(
+            f"there is no night to train on as of {snapshot.as_of}: the history is warmed up from {first} on, "
+            f"and the labels of nights up to {last} had matured; train for a later as-of"
+        )
+    return first, last
+
+
+def _training_set(job: Job, frame: pl.DataFrame) -> TrainingSet:
+    return TrainingSet(frame, ("as_of", *job.key), job.features().FEATURE_SET.names, LABEL)
+
+
+def _version(job: Job, snapshot: Snapshot, rows: TrainingRows, fitted: str, trained: TrainedModel) -> ModelVersion:
+    feature_set = job.features().FEATURE_SET
+    return ModelVersion(
+        job=job.name,
+        as_of=snapshot.as_of,
+        features=tuple((feature.name, type_text(feature.dtype)) for feature in feature_set.features),
+        feature_set=f"{feature_set.name} version {feature_set.version}",
+        feature_fingerprint=feature_set.fingerprint,
+        sql_fingerprints=snapshot.sql_fingerprints,
+        snapshot_digest=snapshot.digest,
+        fitted=fitted,
+        parameters=_json(trained.parameters.to_json()),
+        model_seal=seal_of_text(trained.text),
+        lock_sha256=lock_sha256(),
+        environment=environment(),
+        training={
+            "first_night": rows.first_night.isoformat(),
+            "last_night": rows.last_night.isoformat(),
+            "missing_labels": rows.missing_labels,
+            "nights": rows.nights,
+            "rows": trained.rows,
+        },
+        metrics=_json(trained.metrics.to_json()) if trained.metrics else {},
+    )
+
+
+def _json(content: Mapping[str, object]) -> dict[str, Json]:
+    """The same content as it comes back from JSON: lists for tuples."""
+    import json  # noqa: PLC0415  only here
+
+    return dict(json.loads(json.dumps(content)))
+
+
+def _promote_first(job: Job, settings: Settings, home: Home, version: ModelVersion) -> bool:
+    with locked(home.lock(job.name), wait_s=60.0):
+        chain = read_chain(home, job.name)
+        if any(event.kind == PROMOTED for event in chain.events):
+            return False
+        append(
+            home, chain, PROMOTED,
+            at=settings.clock(), reason="first version", as_of=version.as_of, model_version=version.version,
+        )  # fmt: skip
+    return True

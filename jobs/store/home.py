@@ -1,0 +1,183 @@
+"""SCORE_HOME: where everything that the job keeps lies, and which format it has.
+
+format.json                               the version of this layout
+objects/ab/abcd….parquet                  rows of snapshots, written once, named by their digest
+snapshots/JOB/AS_OF/DIGEST/               manifest.json, taken.json
+models/JOB/VERSION/                       manifest.json, model.txt, trained.json
+runs/JOB/AS_OF/RUN_ID/                    manifest.json, scores.parquet, features.parquet, execution.json
+events/JOB/00000001.json …                publications, promotions, skips: one chain a job
+locks/                                    lock files, never deleted
+staging/                                  what is being written; dropped at the next start if its writer died
+scores.duckdb                             what analysts open: views over published runs
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobs.store.documents import DocumentMissing, Json, read_document, sync_file, sync_folder, write_document
+from jobs.store.locks import locked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+    from pathlib import Path
+
+LAYOUT = 1
+OWNER = ".owner"
+_BRIEFLY_S = 30.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+
+
+class HomeUnknown(Exception):
+    """The folder is a SCORE_HOME of a layout that this version does not know."""
+
+
+class NameRefused(Exception):
+    """A name that would become part of a path, and is not one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The paths of one SCORE_HOME; holds no open file."""
+
+    root: Path
+
+    @property
+    def objects(self) -> Path:
+        """Where objects lie."""
+        return self.root / "objects"
+
+    @property
+    def published(self) -> Path:
+        """The database that analysts open."""
+        return self.root / "scores.duckdb"
+
+    def snapshots(self, job: str, as_of: date | None = None) -> Path:
+        """The folder of a job's snapshots, or of those of one as-of."""
+        return self._of("snapshots", job, as_of)
+
+    def runs(self, job: str, as_of: date | None = None) -> Path:
+        """The folder of a job's runs, or of those of one as-of."""
+        return self._of("runs", job, as_of)
+
+    def models(self, job: str) -> Path:
+        """The folder of a job's model versions."""
+        return self._of("models", job, None)
+
+    def events(self, job: str) -> Path:
+        """The folder of a job's chain of events."""
+        return self._of("events", job, None)
+
+    def lock(self, name: str) -> Path:
+        """A lock file."""
+        return self.root / "locks" / f"{safe_name(name)}.lock"
+
+    def _of(self, kind: str, job: str, as_of: date | None) -> Path:
+        folder = self.root / kind / safe_name(job)
+        return folder / as_of.isoformat() if as_of else folder
+
+
+def safe_name(name: str) -> str:
+    """`name`, which may become one component of a path.
+
+    Raises:
+        NameRefused: if it holds anything but letters, digits, `_` and `-`, or more than 100 of them.
+    """
+    if not _NAME.fullmatch(name):
+        raise NameRefused(f"{name[:40]!r} is no name: use letters, digits, `_` and `-`, at most 100")
+    return name
+
+
+def open_home(root: Path) -> Home:
+    """The home at `root`, made if it is not there, its abandoned staging dropped.
+
+    Raises:
+        HomeUnknown: if the folder holds other things, or a layout of another version.
+    """
+    root = root.absolute()
+    home = Home(root)
+    try:
+        body = read_document(root / "format.json", "home")
+    except DocumentMissing:
+        body = _make(root)
+    if body.get("layout") != LAYOUT:
+        raise HomeUnknown(f"{root} has layout {body.get('layout')}; this version knows {LAYOUT}")
+    _drop_abandoned(home)
+    return home
+
+
+def _make(root: Path) -> dict[str, Json]:
+    own = {"objects", "snapshots", "models", "runs", "events"}
+    if root.is_dir() and own & {entry.name for entry in root.iterdir()}:
+        raise HomeUnknown(f"{root}/format.json is missing beside stored state; restore it from a backup of SCORE_HOME")
+    root.mkdir(parents=True, exist_ok=True)
+    for name in ("objects", "locks", "staging"):
+        (root / name).mkdir(exist_ok=True)
+    body: dict[str, Json] = {"layout": LAYOUT}
+    write_document(root / "format.json", "home", body)
+    return body
+
+
+@contextmanager
+def staging(home: Home) -> Iterator[Path]:
+    """A folder of this process on the home's file system, gone afterwards; a lock says that its owner lives."""
+    folder = home.root / "staging" / f"{os.getpid()}-{os.urandom(4).hex()}"
+    with locked(home.lock("staging"), _BRIEFLY_S):
+        folder.mkdir(parents=True)
+        owner = os.open(folder / OWNER, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+        fcntl.flock(owner, fcntl.LOCK_EX)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(owner)
+
+
+def settle(staged: Path, place: Path) -> None:
+    """Make a staged folder durable, file by file, and rename it to its place; one that is there already stays."""
+    for path in sorted(staged.rglob("*")):
+        sync_file(path)
+    sync_file(staged)
+    made = _missing(place.parent)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for folder in made:
+        sync_folder(folder.parent)
+    if not place.exists():
+        staged.rename(place)
+    sync_folder(place.parent)
+
+
+def _missing(folder: Path) -> list[Path]:
+    """The ancestors of `folder`, and itself, that are not there yet, outermost first."""
+    return [path for path in [*reversed(folder.parents), folder] if not path.exists()]
+
+
+def _drop_abandoned(home: Home) -> None:
+    folder = home.root / "staging"
+    left = sorted(folder.iterdir()) if folder.is_dir() else []
+    if left:
+        with locked(home.lock("staging"), _BRIEFLY_S):
+            for each in left:
+                _drop_if_abandoned(each)
+
+
+def _drop_if_abandoned(left: Path) -> None:
+    """Remove a staging folder whose writer died: the lock on its owner's file is free."""
+    try:
+        owner = os.open(left / OWNER, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    try:
+        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(left, ignore_errors=True)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(owner)

@@ -1,0 +1,167 @@
+"""Objects: the rows of one partition as a Parquet file, written once, named by the digest of its rows.
+
+The name says which rows it holds; the SHA-256 of the file, which its snapshot's manifest keeps, says that no bit of it
+changed. Neither DuckDB nor Polars notices a flipped bit in a page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import duckdb
+import polars as pl
+
+from jobs.store.digest import rows_digest
+from jobs.store.documents import sync_file, sync_folder
+from jobs.warehouse.duckdb_file import OFFLINE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+PARQUET = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, ROW_GROUP_SIZE 122880"
+
+
+class ObjectDamaged(Exception):
+    """A stored file's bytes are not what was written."""
+
+
+class ObjectMissing(Exception):
+    """A file that a manifest refers to is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSeal:
+    """What a stored file must be: its length in bytes and its SHA-256."""
+
+    sha256: str
+    size: int
+
+
+def seal_of(path: Path) -> FileSeal:
+    """The length and SHA-256 of a file as it is now."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return FileSeal(digest.hexdigest(), file.tell())
+
+
+def check_seals(seals: Mapping[Path, FileSeal]) -> None:
+    """Read every file once, in parallel, and compare.
+
+    Raises:
+        ObjectMissing: naming the first file that is not there.
+        ObjectDamaged: naming the first file that differs.
+    """
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for broken in pool.map(_broken, seals.items()):
+            if broken is not None:
+                raise broken
+
+
+def broken_seals(seals: Mapping[Path, FileSeal]) -> list[Exception]:
+    """Every file that is missing or differs, as the exceptions that `check_seals` would raise."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return [broken for broken in pool.map(_broken, seals.items()) if broken is not None]
+
+
+def _broken(item: tuple[Path, FileSeal]) -> Exception | None:
+    path, seal = item
+    try:
+        found = seal_of(path)
+    except FileNotFoundError:
+        return ObjectMissing(f"{path} is missing; restore it from a backup of SCORE_HOME")
+    if found != seal:
+        return ObjectDamaged(f"{path} is not what was written (its SHA-256 differs); restore it from a backup")
+    return None
+
+
+def write_parquet(con: duckdb.DuckDBPyConnection, frame: pl.DataFrame, path: Path) -> FileSeal:
+    """Write a frame in its order, durably: equal rows give equal bytes, for any number of threads."""
+    con.register("rows_to_write", frame)
+    con.execute(f"COPY (FROM rows_to_write) TO '{_quoted(path)}' ({PARQUET})")
+    con.unregister("rows_to_write")
+    sync_file(path)
+    return seal_of(path)
+
+
+def writer() -> duckdb.DuckDBPyConnection:
+    """A connection that only writes files."""
+    con = duckdb.connect(config=OFFLINE)
+    con.execute("SET TimeZone = 'UTC'")
+    return con
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+@dataclass(slots=True)
+class ObjectStore:
+    """The objects of a home, and those that a snapshot in the making has staged beside them."""
+
+    folder: Path
+    staged: Path
+    known: dict[str, FileSeal] = field(default_factory=dict)
+    _new: set[str] = field(default_factory=set)
+    _con: duckdb.DuckDBPyConnection = field(default_factory=writer)
+
+    def put(self, frame: pl.DataFrame) -> tuple[str, FileSeal]:
+        """Stage the rows unless a manifest that was read already refers to them; returns their digest and seal."""
+        digest = rows_digest(frame)
+        if digest not in self.known:
+            self.known[digest] = write_parquet(self._con, frame, self.staged / f"{digest}.parquet")
+            self._new.add(digest)
+        return digest, self.known[digest]
+
+    def path(self, digest: str) -> Path:
+        """Where an object lies now."""
+        return self.staged / f"{digest}.parquet" if digest in self._new else object_path(self.folder, digest)
+
+    def keep(self) -> dict[str, FileSeal]:
+        """Rename what was staged into the store, durably; returns the seals of objects that lay there already."""
+        lay_there: dict[str, FileSeal] = {}
+        folders = {object_path(self.folder, digest).parent for digest in self._new}
+        for folder in folders:
+            folder.mkdir(exist_ok=True)
+        for digest in sorted(self._new):
+            place = object_path(self.folder, digest)
+            if place.exists():
+                lay_there[digest] = _same_rows(place, digest, self.known[digest])
+            else:
+                (self.staged / place.name).rename(place)
+        for folder in [*sorted(folders), self.folder]:
+            sync_folder(folder)
+        self._new.clear()
+        return lay_there
+
+
+def object_path(folder: Path, digest: str) -> Path:
+    """Where an object lies in the store."""
+    return folder / digest[:2] / f"{digest}.parquet"
+
+
+def _same_rows(place: Path, digest: str, staged: FileSeal) -> FileSeal:
+    """The seal of an object that lay there: the same bytes, or the same rows as another release writes them."""
+    seal = seal_of(place)
+    if seal != staged:
+        damaged = ObjectDamaged(f"{place} is not what was written (its rows differ); restore it from a backup")
+        try:
+            rows = read_rows([place])
+        except (duckdb.Error, pl.exceptions.PolarsError):
+            raise damaged from None
+        if rows_digest(rows) != digest:
+            raise damaged
+    return seal
+
+
+def read_rows(paths: Iterable[Path]) -> pl.DataFrame:
+    """The rows of objects, in the order given and in which each was written; the caller checks the seals."""
+    con = writer()
+    try:
+        return con.sql("SELECT * FROM read_parquet($paths)", params={"paths": [str(path) for path in paths]}).pl()
+    finally:
+        con.close()

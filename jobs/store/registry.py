@@ -1,0 +1,149 @@
+"""Model versions: each one training result, written once, with all that scoring needs and that an auditor asks for."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, cast
+
+from jobs.store.documents import Json, json_digest, read_document, write_document, write_durably
+from jobs.store.home import safe_name, settle
+from jobs.store.objects import FileSeal, ObjectDamaged, ObjectMissing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jobs.store.home import Home
+
+
+class ModelMissing(Exception):
+    """There is no such model version."""
+
+
+class ModelOfAnotherJob(Exception):
+    """A model version's manifest names another job, or another version."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One training result: the facts of its manifest."""
+
+    job: str
+    as_of: date
+    features: tuple[tuple[str, str], ...]
+    feature_set: str
+    feature_fingerprint: str
+    sql_fingerprints: dict[str, str]
+    snapshot_digest: str
+    fitted: str
+    parameters: dict[str, Json]
+    model_seal: FileSeal
+    lock_sha256: str
+    environment: dict[str, Json]
+    training: dict[str, Json]
+    metrics: dict[str, Json]
+
+    @property
+    def version(self) -> str:
+        """Its name: the as-of that it was trained for and 12 hex digits of its manifest's digest."""
+        return f"{self.as_of.isoformat()}-{json_digest(self.to_json())[:12]}"
+
+    def to_json(self) -> dict[str, Json]:
+        """The manifest's body; the same training gives the same, whenever and wherever it ran."""
+        return {
+            "as_of": self.as_of.isoformat(),
+            "environment": self.environment,
+            "feature_fingerprint": self.feature_fingerprint,
+            "feature_set": self.feature_set,
+            "features": [[name, kind] for name, kind in self.features],
+            "fitted": self.fitted,
+            "job": self.job,
+            "lock_sha256": self.lock_sha256,
+            "metrics": self.metrics,
+            "model_sha256": self.model_seal.sha256,
+            "model_size": self.model_seal.size,
+            "parameters": self.parameters,
+            "snapshot_digest": self.snapshot_digest,
+            "sql_fingerprints": cast("Json", self.sql_fingerprints),
+            "training": self.training,
+        }
+
+
+def seal_of_text(text: str) -> FileSeal:
+    """What a file that holds this text must be."""
+    content = text.encode()
+    return FileSeal(hashlib.sha256(content).hexdigest(), len(content))
+
+
+def keep_version(
+    home: Home, staged: Path, version: ModelVersion, model_text: str, lock: bytes, trained: dict[str, Json]
+) -> None:
+    """Write a version once; a version that is there already is the same one."""
+    folder = staged / "model"
+    folder.mkdir()
+    write_durably(folder / "model.txt", model_text.encode())
+    write_durably(folder / "uv.lock", lock)
+    write_document(folder / "trained.json", "training", trained)
+    write_document(folder / "manifest.json", "model version", version.to_json())
+    settle(folder, home.models(version.job) / version.version)
+
+
+def read_version(home: Home, job: str, version: str) -> ModelVersion:
+    """The version's manifest, checked.
+
+    Raises:
+        ModelMissing: if there is no such version.
+        ModelOfAnotherJob: if the manifest is not of this version.
+    """
+    folder = home.models(job) / safe_name(version)
+    if not folder.is_dir():
+        known = ", ".join(version_names(home, job)) or "none"
+        raise ModelMissing(f"{job} has no model version {version!r}; there is {known}")
+    found = _from_json(read_document(folder / "manifest.json", "model version"))
+    if found.job != job or found.version != version:
+        raise ModelOfAnotherJob(
+            f"{folder / 'manifest.json'} is of {found.job} {found.version}; restore it from a backup"
+        )
+    return found
+
+
+def read_model_text(home: Home, version: ModelVersion) -> str:
+    """The model's text, its SHA-256 checked before anybody parses it: a damaged one can crash the library.
+
+    Raises:
+        ObjectDamaged, ObjectMissing: if the file is not what was written.
+    """
+    path = home.models(version.job) / version.version / "model.txt"
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ObjectMissing(f"{path} is missing; restore it from a backup of SCORE_HOME") from None
+    if FileSeal(hashlib.sha256(content).hexdigest(), len(content)) != version.model_seal:
+        raise ObjectDamaged(f"{path} is not what was written (its SHA-256 differs); restore it from a backup")
+    return content.decode()
+
+
+def version_names(home: Home, job: str) -> tuple[str, ...]:
+    """The versions of a job, by training as-of."""
+    folder = home.models(job)
+    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir())) if folder.is_dir() else ()
+
+
+def _from_json(body: dict[str, Json]) -> ModelVersion:
+    return ModelVersion(
+        job=cast("str", body["job"]),
+        as_of=date.fromisoformat(cast("str", body["as_of"])),
+        features=tuple((name, kind) for name, kind in cast("list[list[str]]", body["features"])),
+        feature_set=cast("str", body["feature_set"]),
+        feature_fingerprint=cast("str", body["feature_fingerprint"]),
+        sql_fingerprints=cast("dict[str, str]", body["sql_fingerprints"]),
+        snapshot_digest=cast("str", body["snapshot_digest"]),
+        fitted=cast("str", body["fitted"]),
+        parameters=cast("dict[str, Json]", body["parameters"]),
+        model_seal=FileSeal(cast("str", body["model_sha256"]), cast("int", body["model_size"])),
+        lock_sha256=cast("str", body["lock_sha256"]),
+        environment=cast("dict[str, Json]", body["environment"]),
+        training=cast("dict[str, Json]", body["training"]),
+        metrics=cast("dict[str, Json]", body["metrics"]),
+    )

@@ -1,0 +1,166 @@
+"""What analysts open: `scores.duckdb`, views over the immutable files of published runs.
+
+A DuckDB file that one process has open for writing can be opened by nobody else, so this one is never written to: it is
+built beside and switched by a rename. A reader keeps the version that it opened; nobody waits for anybody.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from jobs.store.documents import json_digest, sync_file, sync_folder
+from jobs.store.events import PUBLISHED, Chain, read_chain
+from jobs.store.home import staging
+from jobs.store.locks import locked
+from jobs.store.runs import SCORES_FILE, Run, read_run, run_folder
+from jobs.warehouse.duckdb_file import OFFLINE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from jobs.definition import Job
+    from jobs.store.home import Home
+
+_BRIEFLY_S = 60.0
+_READ_ONLY = 0o444
+
+_TABLES = """
+CREATE TABLE built_from (state VARCHAR);
+CREATE TABLE publications (
+    seq BIGINT, job VARCHAR, as_of DATE, run_id VARCHAR, published_at TIMESTAMPTZ, reason VARCHAR
+);
+CREATE TABLE runs (
+    run_id VARCHAR, job VARCHAR, as_of DATE, model_version VARCHAR, snapshot_digest VARCHAR, features_digest VARCHAR,
+    scores_digest VARCHAR, row_count BIGINT, scored_at TIMESTAMPTZ, current BOOLEAN
+);
+COMMENT ON TABLE publications IS 'one row per change of what analysts see: from published_at on, as_of showed run_id';
+COMMENT ON COLUMN publications.seq IS 'place in the job''s chain of events';
+COMMENT ON COLUMN publications.published_at IS 'instant of the change, UTC';
+COMMENT ON COLUMN publications.reason IS 'nightly, backfill, restate, or what was given on record';
+COMMENT ON TABLE runs IS 'one row per run that was ever published or kept in the history';
+COMMENT ON COLUMN runs.as_of IS 'the day whose knowledge the run reproduces';
+COMMENT ON COLUMN runs.snapshot_digest IS 'SHA-256 of the rows that it was computed from';
+COMMENT ON COLUMN runs.features_digest IS 'SHA-256 of its feature frame';
+COMMENT ON COLUMN runs.scores_digest IS 'SHA-256 over key and raw_score in key order';
+COMMENT ON COLUMN runs.scored_at IS 'instant in which it was first shown, UTC';
+COMMENT ON COLUMN runs.current IS 'whether analysts see it now for its as-of';
+"""
+
+_COLUMNS = {
+    "as_of": "the day whose knowledge was used; nothing known at or after its first instant was",
+    "raw_score": "the model's raw score; the canonical result, compared to the bit",
+    "rank": "1 is the highest score of the as-of; ties in key order",
+    "model_version": "the model version that scored",
+    "run_id": "the run; see the relation runs, and: score verify RUN_ID",
+    "scored_at": "instant in which the run was first shown, UTC",
+}
+
+
+def refresh_views(home: Home, jobs: Sequence[Job]) -> bool:
+    """Build `scores.duckdb` anew if it does not show what the jobs' events say; returns whether it was built."""
+    with locked(home.lock("views"), _BRIEFLY_S):
+        chains = [(job, read_chain(home, job.name)) for job in jobs]
+        state = json_digest({"home": str(home.root), "heads": {job.name: chain.head for job, chain in chains}})
+        if shown_state(home.published) == state:
+            return False
+        with staging(home) as folder:
+            beside = folder / "scores.duckdb"
+            _build(beside, home, chains, state)
+            beside.chmod(_READ_ONLY)
+            sync_file(beside)
+            beside.rename(home.published)
+            sync_folder(home.root)
+    return True
+
+
+def shown_state(path: Path) -> str | None:
+    """Which state of the events a published database shows; null if there is none that can be read."""
+    if not path.is_file():
+        return None
+    try:
+        with duckdb.connect(str(path), read_only=True, config=OFFLINE) as con:
+            found = con.execute("SELECT state FROM built_from").fetchone()
+    except duckdb.Error:
+        return None
+    return found[0] if found else None
+
+
+def _build(path: Path, home: Home, chains: Sequence[tuple[Job, Chain]], state: str) -> None:
+    shown = [(job, chain, _shown_runs(home, chain)) for job, chain in chains]
+    with duckdb.connect(str(path), config=OFFLINE) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute(_TABLES)
+        con.execute("INSERT INTO built_from VALUES ($1)", [state])
+        _insert(con, "publications", [row for _, chain, _ in shown for row in _publication_rows(chain)])
+        _insert(con, "runs", [row for _, chain, runs in shown for row in _run_rows(chain, runs)])
+        for job, chain, runs in shown:
+            if runs:
+                _add_views(con, home, job, chain, runs)
+        con.execute("CHECKPOINT")
+
+
+def _shown_runs(home: Home, chain: Chain) -> dict[str, Run]:
+    """Every run that the chain brought to analysts, by id, in the order of the chain."""
+    return {
+        run_id: read_run(home.runs(chain.job, event.as_of) / run_id) for run_id, event in chain.first_shown().items()
+    }
+
+
+def _publication_rows(chain: Chain) -> list[tuple[object, ...]]:
+    return [
+        (event.seq, chain.job, event.as_of, event.run_id, datetime.fromisoformat(event.at), event.reason)
+        for event in chain.events
+        if event.kind == PUBLISHED
+    ]
+
+
+def _run_rows(chain: Chain, runs: Mapping[str, Run]) -> list[tuple[object, ...]]:
+    current = {event.run_id for event in chain.current().values()}
+    at = {run_id: datetime.fromisoformat(event.at) for run_id, event in chain.first_shown().items()}
+    return [
+        (
+            run_id, chain.job, run.inputs.as_of, run.inputs.model_version, run.inputs.snapshot_digest,
+            run.features_digest, run.scores_digest, run.row_count, at[run_id], run_id in current,
+        )
+        for run_id, run in runs.items()
+    ]  # fmt: skip
+
+
+def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+    if rows:
+        places = ", ".join(f"${place}" for place in range(1, len(rows[0]) + 1))
+        con.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608  the table is one of ours
+
+
+def _add_views(con: duckdb.DuckDBPyConnection, home: Home, job: Job, chain: Chain, runs: Mapping[str, Run]) -> None:
+    current = chain.current()
+    now = [runs[event.run_id] for event in current.values() if event.run_id]
+    latest = [run for run in now if run.inputs.as_of == max(current)]
+    _add_view(
+        con, home, job, "_history", runs.values(), f"everything ever published: {job.title}; one row per run and key"
+    )
+    if now:
+        _add_view(con, home, job, "", now, f"{job.title}; for every as-of, the rows of its current run")
+        _add_view(con, home, job, "_latest", latest, f"{job.title}; the rows of the newest as-of")
+
+
+def _add_view(  # noqa: PLR0913  one view: where, of what, with which words
+    con: duckdb.DuckDBPyConnection, home: Home, job: Job, suffix: str, runs: Iterable[Run], meaning: str
+) -> None:
+    name = f'"{job.name}{suffix}"'
+    files = ", ".join(_literal(str(run_folder(home, run.inputs) / SCORES_FILE)) for run in runs)
+    con.execute(
+        f"CREATE VIEW {name} AS SELECT scores.*, runs.scored_at "  # noqa: S608  names of ours, paths quoted
+        f"FROM read_parquet([{files}]) AS scores JOIN runs ON runs.run_id = scores.run_id"
+    )
+    con.execute(f"COMMENT ON VIEW {name} IS {_literal(meaning)}")
+    for column, words in {"score": job.score_meaning, **_COLUMNS}.items():
+        con.execute(f"COMMENT ON COLUMN {name}.{column} IS {_literal(words)}")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,166 @@
+"""A warehouse that is a DuckDB file: read-only, one view of the data for all queries of a snapshot."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from jobs.warehouse.bounds import days_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import polars as pl
+
+    from jobs.days import Calendar
+    from jobs.queries.check import Query
+    from jobs.warehouse.bounds import Bounds
+
+OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+_BATCH_ROWS = 122_880
+
+
+class WarehouseMissing(Exception):
+    """There is no warehouse where the settings say."""
+
+
+class WarehouseUnavailable(Exception):
+    """The warehouse is there and cannot be read now."""
+
+
+class SourceDiffers(Exception):
+    """A source table has not what the versioned SQL asks of it."""
+
+
+class KeyBroken(Exception):
+    """Keys are null or not unique."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """One open, read-only view of the warehouse."""
+
+    con: duckdb.DuckDBPyConnection
+    calendar: Calendar
+    horizon_days: int
+
+    def rows(self, query: Query, bounds: Bounds) -> Iterator[pl.DataFrame]:
+        """The query's rows within the bounds, with their days in front, by event day, visible day and total order.
+
+        Raises:
+            SourceDiffers: if a source column or table is missing, or a value has no place in its declared type.
+        """
+        event_day, visible_day = days_sql(query, bounds, self.calendar, self.horizon_days)
+        order = ", ".join(f'"{name}"' for name in query.order)
+        text = (
+            f"SELECT {event_day} AS event_day, {visible_day} AS visible_day, source.* "  # noqa: S608  checked SQL
+            f"FROM ({_body(query)}\n) AS source ORDER BY event_day, visible_day, {order}"
+        )
+        with _source_errors(query):
+            import polars as pl  # noqa: PLC0415  only here
+
+            for batch in self._relation(text, query, bounds).to_arrow_reader(_BATCH_ROWS):
+                frame = pl.from_arrow(batch)
+                if isinstance(frame, pl.DataFrame):
+                    yield frame
+
+    def check_keys(self, query: Query, bounds: Bounds) -> int:
+        """Refuse null and repeated keys, and versions of one row at different event times; returns the row count.
+
+        Raises:
+            KeyBroken: with counts.
+        """
+        declaration = query.declaration
+        versions = [declaration.known_time] if declaration.known == "appended" and declaration.known_time else []
+        rows, nulls = self._one(query, bounds, _NULL_KEYS.format(nulls=_any_null([*declaration.key, *versions])))
+        same = self._one(query, bounds, _REPEATED.format(key=_names([*declaration.key, *versions])))[0]
+        moving = 0
+        if versions and declaration.event_time:
+            text = _MOVING.format(key=_names(declaration.key), event=_names([declaration.event_time]))
+            moving = self._one(query, bounds, text)[0]
+        if nulls or same or moving:
+            raise KeyBroken(
+                f"{query.path.name}: of {rows} rows {nulls} have a null in the key ({', '.join(declaration.key)}), "
+                f"{same} keys occur more than once, {moving} keys have versions at different event times"
+            )
+        return rows
+
+    def _one(self, query: Query, bounds: Bounds, text: str) -> tuple[int, ...]:
+        with _source_errors(query):
+            found = self._relation(text.replace("$source", f"({_body(query)}\n)"), query, bounds).fetchall()
+        return tuple(int(number) for number in found[0])
+
+    def _relation(self, text: str, query: Query, bounds: Bounds) -> duckdb.DuckDBPyRelation:
+        named = bounds.parameters(self.calendar)
+        return self.con.sql(text, params={name: at for name, at in named.items() if f"${name}" in query.text})
+
+
+_NULL_KEYS = "SELECT count(*), count(*) FILTER (WHERE {nulls}) FROM $source AS source"
+_REPEATED = "SELECT count(*) FROM (SELECT 1 FROM $source AS source GROUP BY {key} HAVING count(*) > 1)"
+_MOVING = "SELECT count(*) FROM (SELECT 1 FROM $source AS source GROUP BY {key} HAVING min({event}) <> max({event}))"
+
+
+@contextmanager
+def open_duckdb_file(path: Path, calendar: Calendar, horizon_days: int, spill: Path) -> Iterator[Extraction]:
+    """One read-only transaction on the warehouse; what does not fit into memory spills to the folder `spill`.
+
+    Raises:
+        WarehouseMissing: if there is no such file.
+        WarehouseUnavailable: if another process has it open for writing.
+    """
+    if not path.is_file():
+        raise WarehouseMissing(
+            f"there is no warehouse at {path}; set SCORE_WAREHOUSE, or make one: score demo --load-only"
+        )
+    config = {**OFFLINE, "temp_directory": str(spill)}
+    try:
+        con = duckdb.connect(str(path), read_only=True, config=config)
+    except duckdb.IOException as error:
+        if "lock" in str(error).lower():
+            raise WarehouseUnavailable(
+                f"{path} is open for writing in another process; run again when it is done"
+            ) from None
+        raise WarehouseUnavailable(f"{path} cannot be opened as a DuckDB file: {_first_line(error)}") from None
+    try:
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute("BEGIN TRANSACTION")
+        yield Extraction(con, calendar, horizon_days)
+    finally:
+        con.close()
+
+
+@contextmanager
+def _source_errors(query: Query) -> Iterator[None]:
+    """What DuckDB says of a source that differs, in one line; a value of a row is never repeated."""
+    try:
+        yield
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        raise SourceDiffers(f"{query.path}: {_first_line(error)}") from None
+    except (duckdb.ConversionException, duckdb.OutOfRangeException):
+        raise SourceDiffers(
+            f"{query.path}: a value of the source has no place in the type that the SQL casts it to; "
+            "look at the source's types and ranges"
+        ) from None
+
+
+def _body(query: Query) -> str:
+    return query.text.rstrip().removesuffix(";")
+
+
+def _names(columns: list[str] | tuple[str, ...]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)
+
+
+def _any_null(columns: list[str]) -> str:
+    return " OR ".join(f'"{name}" IS NULL' for name in columns)
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).split("\n", maxsplit=1)[0]

@@ -1,0 +1,156 @@
+"""Training: the same rows and parameters give the same text, byte for byte, inside one environment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from models import booster
+from models.booster import Floats
+from models.evaluation import Metrics, quality
+from models.matrix import FeaturesDiffer, LabelsRefused, check_features, check_names, to_label, to_matrix
+from models.parameters import Parameters
+from models.scorer import Model
+
+
+class NotSorted(ValueError):
+    """Training rows are not strictly in the order of night and key; another order would give another model."""
+
+
+class TooFewNights(ValueError):
+    """There are no nights left to train on before the nights to validate on."""
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """One row a (night, key), strictly ascending in `order`: the night's column first, then the key's.
+
+    Its columns are exactly `order`, `features` and `label`; the features stand in their declared order.
+
+    Raises:
+        FeaturesDiffer: columns are missing, extra or elsewhere.
+        NotSorted: rows are out of order, double, or without a night or key.
+    """
+
+    frame: pl.DataFrame
+    order: tuple[str, ...]
+    features: tuple[str, ...]
+    label: str
+
+    def __post_init__(self) -> None:
+        beside = (*self.order, self.label)
+        absent = [name for name in beside if name not in self.frame.columns]
+        if absent or not self.order:
+            raise FeaturesDiffer(f"a training set has {', '.join(beside)} beside its features; missing: {absent}")
+        check_features([name for name in self.frame.columns if name not in beside], self.features)
+        check_sorted(self.frame, self.order)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """One training result: the canonical text, what it was trained on, and how well its kind did on unseen nights."""
+
+    text: str
+    features: tuple[str, ...]
+    parameters: Parameters
+    rows: int
+    nights: int
+    metrics: Metrics | None
+    """Of the validation model, see `Metrics`; null for an objective that is not binary."""
+
+
+def train(training: TrainingSet, parameters: Parameters, threads: int) -> TrainedModel:
+    """Validate on the last nights with a model of the earlier ones, then train on all nights with the same parameters.
+
+    The number of threads changes nothing but the time it takes.
+
+    Raises:
+        FeaturesDiffer, NotExact, CodesRefused, LabelsRefused: see `models.matrix`.
+        TooFewNights: no more nights than are to be validated on.
+    """
+    check_names(training.features, parameters.categorical)
+    rows = _Rows(
+        features=training.features,
+        night=training.frame[training.order[0]],
+        matrix=to_matrix(training.frame, training.features, parameters.categorical),
+        label=to_label(training.frame[training.label], binary=parameters.objective == "binary"),
+    )
+    return TrainedModel(
+        metrics=_validate(rows, parameters, threads) if parameters.objective == "binary" else None,
+        text=booster.fit(rows.matrix, rows.label, rows.features, parameters, threads),
+        features=rows.features,
+        parameters=parameters,
+        rows=len(rows.label),
+        nights=rows.night.n_unique(),
+    )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What LightGBM learns from, and the night of each row."""
+
+    features: tuple[str, ...]
+    night: pl.Series
+    matrix: Floats
+    label: Floats
+
+    def part(self, which: slice) -> "_Rows":
+        return _Rows(self.features, self.night[which], self.matrix[which], self.label[which])
+
+
+def _validate(rows: _Rows, parameters: Parameters, threads: int) -> Metrics:
+    """Measure a model of the earlier nights on the last ones; it is thrown away."""
+    early, late = _split(rows, parameters.validation_nights)
+    positives = int(early.label.sum())
+    if positives in (0, len(early.label)):
+        raise LabelsRefused(f"all {len(early.label)} labels before {late.night[0]} are the same: nothing can be learnt")
+    text = booster.fit(early.matrix, early.label, early.features, parameters, threads)
+    model = Model.load(text, rows.features)
+    raw = model.raw_of(late.matrix, threads)
+    return Metrics(
+        first_night=str(late.night[0]),
+        last_night=str(late.night[-1]),
+        nights=parameters.validation_nights,
+        trained_rows=len(early.label),
+        trained_nights=early.night.n_unique(),
+        quality=quality(raw, model.probability(raw), late.label, base_rate=positives / len(early.label)),
+    )
+
+
+def _split(rows: _Rows, last_nights: int) -> tuple[_Rows, _Rows]:
+    """The rows before the last nights, and those of the last nights."""
+    nights = rows.night.unique(maintain_order=True)
+    if len(nights) <= last_nights:
+        raise TooFewNights(
+            f"{len(nights)} nights are too few: the last {last_nights} are for validation (`validation_nights`). "
+            "Train as of a later date, or validate on fewer."
+        )
+    first = int((rows.night < nights[-last_nights]).sum())
+    return rows.part(slice(0, first)), rows.part(slice(first, None))
+
+
+def check_sorted(frame: pl.DataFrame, order: Sequence[str]) -> None:
+    """Refuse rows that are not strictly ascending in `order`, text by its UTF-8 bytes.
+
+    Raises:
+        NotSorted: names the first row out of place, by its number.
+    """
+    nulls = [name for name in order if frame[name].null_count()]
+    if nulls:
+        raise NotSorted(f"`{nulls[0]}` is null in some rows; training rows are ordered by {', '.join(order)}")
+    in_place = frame.select(_follows(order)).to_series()
+    wrong = (~in_place).arg_true()
+    if len(wrong):
+        raise NotSorted(
+            f"row {wrong[0] + 1} of {frame.height} does not come after the one before it in ({', '.join(order)}): "
+            "sort the training set, and check that its key is unique"
+        )
+
+
+def _follows(order: Sequence[str]) -> pl.Expr:
+    """True where a row comes strictly after the one before it, and for the first row."""
+    after = pl.lit(value=False)
+    for name in reversed(order):
+        before = pl.col(name).shift(1)
+        after = (pl.col(name) > before) | ((pl.col(name) == before) & after)
+    return after.fill_null(value=True).alias("follows")

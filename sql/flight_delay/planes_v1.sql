@@ -1,0 +1,16 @@
+-- grain: one aircraft
+-- role: reference
+-- key: tailnum
+-- known: none
+
+SELECT
+  CAST(tailnum AS VARCHAR) AS tailnum,
+  CAST(year_built AS INTEGER) AS year_built,
+  CAST(type AS VARCHAR) AS type,
+  CAST(manufacturer AS VARCHAR) AS manufacturer,
+  CAST(model AS VARCHAR) AS model,
+  CAST(engines AS INTEGER) AS engines,
+  CAST(seats AS INTEGER) AS seats,
+  CAST(engine AS VARCHAR) AS engine
+FROM planes
+ORDER BY tailnum
