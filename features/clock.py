@@ -88,7 +88,6 @@ def begins(day: date, zone: str) -> datetime:
 
 @cache
 def _rules(zone: str) -> ZoneInfo:
-    with (
-        resources.files("tzdata").joinpath("zoneinfo", *zone.split("/")).open("rb") as rules
-    ):  # exact: tzdata's own file
-        return ZoneInfo.from_file(rules, key=zone)
+    rules = resources.files("tzdata").joinpath("zoneinfo", *zone.split("/"))
+    with rules.open("rb") as file:  # exact: the pinned package's own file
+        return ZoneInfo.from_file(file, key=zone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from datetime import UTC, date, datetime
@@ -36,9 +37,14 @@ def _date(text: str) -> date:
     return date.fromisoformat(text)
 
 
-def _span(text: str) -> float:
-    """Seconds, from a text such as 90s, 15m or 2h."""
-    return float(text[:-1]) * {"s": 1, "m": 60, "h": 3600}[text[-1]]
+def _span(given: str | float) -> float:
+    """Seconds, from a text such as 90s, 15m or 2h; a default is seconds already."""
+    if not isinstance(given, str):
+        return given
+    matched = re.fullmatch(r"([0-9]{1,6})([smh])", given)
+    if matched is None:
+        raise typer.BadParameter(f"{given[:40]!r} is no span; write 90s, 15m or 2h")
+    return int(matched[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[matched[2]]
 
 
 _JobName = Annotated[str | None, typer.Argument(metavar="[JOB]", help="The job; all of them if left out.")]

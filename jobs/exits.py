@@ -66,6 +66,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.store.snapshots.SnapshotMissing": 66,
     "jobs.warehouse.duckdb_file.WarehouseMissing": 66,
     "jobs.warehouse.sample_database.WarehouseExists": 66,
+    "jobs.warehouse.sample_files.SampleDamaged": 66,
     "jobs.warehouse.sample_files.SampleMissing": 66,
     "models.matrix.FeaturesDiffer": 66,
     # the warehouse

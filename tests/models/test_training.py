@@ -6,6 +6,7 @@ import pytest
 
 from models.matrix import CodesRefused, FeaturesDiffer, LabelsRefused, NotExact
 from models.parameters import Parameters
+from models.scorer import Model
 from models.training import NotSorted, TooFewNights, TrainedModel, TrainingSet, train
 
 ORDER = ("as_of", "carrier", "flight")
@@ -71,6 +72,15 @@ def test_the_text_of_a_model_is_canonical(trained: TrainedModel) -> None:
     assert lightgbm.Booster(model_str=trained.text).model_to_string() == trained.text
 
 
+def test_a_model_may_do_without_categorical_features(small: pl.DataFrame, quick: Parameters) -> None:
+    """As the shipped parameters do; codes are then numbers like any other."""
+    found = train(whole(small), replace(quick, categorical=()), 1)
+
+    assert "[categorical_feature: ]" in found.text
+    assert Model.load(found.text, FEATURES).categorical == ()
+    assert Model.load(train(whole(small), quick, 1).text, FEATURES).categorical == ("carrier_code", "origin_code")
+
+
 def test_every_seed_derives_from_the_one(small: pl.DataFrame, quick: Parameters) -> None:
     seeds = ("data_random", "feature_fraction", "bagging", "drop", "extra", "objective")
     texts = [train(whole(small), replace(quick, seed=seed), 1).text for seed in (1, 2)]
@@ -88,6 +98,7 @@ def test_nothing_is_printed(small: pl.DataFrame, quick: Parameters, capfd: pytes
 
     train(whole(constant), replace(quick, tunables=(("min_data_in_leaf", 100_000),)), 1)
 
+    lightgbm.basic._log_info("and what it says natively")
     lightgbm.basic._log_warning("what LightGBM's Python side says goes to the logger too")
     assert capfd.readouterr() == ("", "")
 

@@ -1,0 +1,35 @@
+"""Sums of integers, one division."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from features.exact import clipped, one_if, ratio, scaled, total, whole_minutes
+
+
+def test_a_share_of_nothing_is_null_and_a_sum_of_nothing_is_zero() -> None:
+    frame = pl.DataFrame({"late": [0, 1, None], "flown": [0, 3, 4]})
+
+    assert frame.select(ratio("late", "flown"))["late"].to_list() == [None, 1 / 3, None]
+    assert frame.clear().select(total("late")).item() == 0
+
+
+def test_small_integers_do_not_overflow_when_summed() -> None:
+    frame = pl.DataFrame({"n": pl.Series([127, 127], dtype=pl.Int8)})
+
+    assert frame.select(total("n")).item() == 254
+
+
+def test_an_integer_is_held_within_its_bounds_and_a_null_is_no_condition() -> None:
+    frame = pl.DataFrame({"n": [-900, 5, 900, None]})
+
+    assert frame.select(clipped("n", -60, 240))["n"].to_list() == [-60, 5, 240, None]
+    assert frame.select(one_if(pl.col("n") > 0))["n"].to_list() == [0, 1, 1, 0]
+
+
+def test_minutes_are_rounded_down_and_scaled_integers_are_in_their_unit() -> None:
+    frame = pl.DataFrame({"a": [0, 0], "b": [119_999_999, -1], "t": [3901, None]})
+    instants = frame.with_columns(pl.col("a", "b").cast(pl.Datetime("us", "UTC")))
+
+    assert instants.select(whole_minutes("a", "b")).to_series().to_list() == [1, -1]
+    assert frame.select(scaled("t", 100))["t"].to_list() == [39.01, None]
