@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def last_known(  # noqa: PLR0913  each names one part of the question
+def last_known(
     rows: pl.DataFrame,
     *,
     by: Sequence[str],

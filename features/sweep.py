@@ -57,7 +57,8 @@ def windows(
 def clip_history(rows: pl.DataFrame, longest: int, nights: pl.Series) -> pl.DataFrame:
     """The rows that can count for a window of at most `longest` days at some of the nights; the order is kept."""
     reach = pl.col("event_day").dt.offset_by(f"{longest}d")
-    return rows.filter(pl.col("visible_day") <= nights.max(), reach >= nights.min())
+    first, last = pl.lit(nights.min(), pl.Date), pl.lit(nights.max(), pl.Date)
+    return rows.filter(pl.col("visible_day") <= last, reach >= first)
 
 
 def _numbered_groups(asked: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:

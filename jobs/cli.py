@@ -49,12 +49,12 @@ def _span(given: str | float) -> float:
 
 _JobName = Annotated[str | None, typer.Argument(metavar="[JOB]", help="The job; all of them if left out.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-_AsOf = Annotated[
-    date, typer.Option("--as-of", parser=_date, metavar="DATE", help="The day whose knowledge counts.")
-]
+_AsOf = Annotated[date, typer.Option("--as-of", parser=_date, metavar="DATE", help="The day whose knowledge counts.")]
 _MaybeAsOf = Annotated[
     date | None, typer.Option("--as-of", parser=_date, metavar="DATE", help="The day whose knowledge counts.")
 ]
+
+
 def _threads(count: int) -> int:
     return count or len(os.sched_getaffinity(0))
 
@@ -148,7 +148,7 @@ def run(
 
 
 @app.command()
-def backfill(  # noqa: PLR0913  the surface of the command
+def backfill(
     job: _JobName = None,
     *,
     as_of: _AsOf,

@@ -58,7 +58,8 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, numbers:
     for heading in headings:
         grid.add_column(heading, justify="right" if heading in numbers else "left", no_wrap=True)
     for row in rows:
-        grid.add_row(*(_cell(value) for value in row))
+        pairs = zip(headings, row, strict=True)
+        grid.add_row(*(_cell(value, as_number=heading in numbers) for heading, value in pairs))
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = 400
@@ -67,7 +68,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, numbers:
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """Say what is going on, on stderr and only to a terminal; what was said last stays until the next, with the time."""
+    """Say what is going on, on stderr and only to a terminal: what was said last, and for how long."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -80,12 +81,12 @@ def progress() -> Iterator[Callable[[str], None]]:
         yield lambda text: bar.update(task, description=text)
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, *, as_number: bool) -> str:
     if value is None:
         return "-"
-    if isinstance(value, float):
+    if as_number and isinstance(value, float):
         return f"{value:.4f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return f"{value:,}" if as_number and isinstance(value, int) else str(value)
 
 
 def _plain(value: object) -> object:

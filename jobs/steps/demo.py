@@ -80,7 +80,7 @@ class Demonstration:
 
 
 def load_demo(settings: Settings, until: date | None, tell: Callable[[str], None]) -> Loaded:
-    """Build the sample warehouse where the settings say, or bring it forward; with `until`, only what was known by then."""
+    """Build the sample warehouse where the settings say, or bring it forward to what was known before `until`."""
     job = load_job(JOB)
     settings.warehouse_file.parent.mkdir(parents=True, exist_ok=True)
     done = load_sample(settings.warehouse_file, job.calendar.cutoff(until) if until else None, tell)
@@ -130,7 +130,7 @@ def show_loaded(loaded: Loaded) -> None:
 
 
 def show_demo(done: Demonstration) -> None:
-    """The demonstration, for a person: the riskiest flights, how good the scores were, the replay, what to type next."""
+    """The demonstration, for a person: the riskiest flights, the quality, the replays, what to type next."""
     show_loaded(done.loaded)
     last = [outcome for outcome in done.outcomes if outcome.run][-1:]
     for outcome in last:
@@ -154,19 +154,15 @@ def _show_riskiest(done: Demonstration, outcome: Outcome) -> None:
         return
     scores = read_rows([run_folder(done.home, outcome.run.inputs) / SCORES_FILE]).sort("rank").head(_RISKIEST)
     say()
-    say(
-        f"The {_RISKIEST} riskiest of {outcome.run.row_count:,} flights out of New York on {outcome.as_of}, as known at midnight:"
-    )
-    table(_SHOWN, list(scores.select(_SHOWN).iter_rows()), numbers=("rank", "score", "flight"))
+    when = f"out of New York on {outcome.as_of}, as known at midnight"
+    say(f"The {_RISKIEST} riskiest of {outcome.run.row_count:,} flights {when}:")
+    table(_SHOWN, list(scores.select(_SHOWN).iter_rows()), numbers=("rank", "score"))
 
 
 def _show_replays(done: Demonstration) -> None:
     for verdict in done.verdicts:
-        found = (
-            "identical to the bit"
-            if verdict.identical
-            else f"DIFFERS at stage {verdict.first_divergence}: {verdict.detail}"
-        )
+        differs = f"DIFFERS at stage {verdict.first_divergence}: {verdict.detail}"
+        found = "identical to the bit" if verdict.identical else differs
         say(f"replayed {verdict.run.inputs.as_of}, run {verdict.run.run_id[:SHORT]}, from what it kept: {found}")
 
 
@@ -179,7 +175,7 @@ def _show_next(done: Demonstration, job: Job) -> None:
     say(f"scores     {done.home.published}")
     say()
     say("Next:")
-    say(f'  score sql "SELECT carrier, count(*), avg(score) FROM {job.name}_latest GROUP BY carrier ORDER BY 3 DESC"')
+    say(f'  score sql "FROM {job.name}_latest ORDER BY rank LIMIT 5"')
     say("  SCORE_TODAY=2013-09-08 score run          # the next night, as cron does it")
     say("  score backfill --as-of 2013-09-03         # that night again, from what it kept")
     say("  score verify --all                        # replay everything, stage by stage")

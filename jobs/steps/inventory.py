@@ -132,7 +132,7 @@ def show_snapshots(screen: Screen, home: Home, jobs: Sequence[Job]) -> None:
     _show_rows(screen, "snapshots", rows, headings, cells, "no snapshot yet; take one: score snapshot --as-of DATE")
 
 
-def _show_rows(  # noqa: PLR0913, PLR0917  a list: its name, its rows twice, and what to say if there are none
+def _show_rows(
     screen: Screen,
     name: str,
     rows: Sequence[dict[str, object]],
@@ -159,7 +159,7 @@ def show_one(screen: Screen, home: Home, jobs: Sequence[Job], name: str) -> None
         _show_run(screen, home, find_by_prefix(home, name, names))
     except RunMissing:
         try:
-            _show_snapshot(screen, home, find_snapshots(home, name, names))
+            _show_snapshot(screen, find_snapshots(home, name, names))
         except SnapshotMissing:
             raise NothingOnRecord(
                 f"no run, model version or snapshot is called {name[:64]!r}, or several begin so; "
@@ -169,9 +169,7 @@ def show_one(screen: Screen, home: Home, jobs: Sequence[Job], name: str) -> None
 
 def _show_version(screen: Screen, version: ModelVersion) -> None:
     def lines() -> None:
-        say(
-            f"model {version.version} of {version.job}, trained as of {version.as_of} on snapshot {version.snapshot_digest}"
-        )
+        say(f"model {version.version} of {version.job}, trained on snapshot {version.snapshot_digest}")
         facts = {**version.training, "features": len(version.features), **version.environment}
         table(("fact", "value"), list(facts.items()))
         quality_lines(version.metrics.get("quality"), "on the last nights, by a model of the nights before them")
@@ -201,7 +199,7 @@ def _show_run(screen: Screen, home: Home, run: Run) -> None:
     screen.show(content, lines)
 
 
-def _show_snapshot(screen: Screen, home: Home, snapshot: Snapshot) -> None:
+def _show_snapshot(screen: Screen, snapshot: Snapshot) -> None:
     tables = [
         {"table": t.name, "version": t.version, "role": t.role, "rows": t.rows, "partitions": len(t.partitions),
          "start": t.start, "end": t.end, "digest": t.digest}
@@ -210,11 +208,8 @@ def _show_snapshot(screen: Screen, home: Home, snapshot: Snapshot) -> None:
 
     def lines() -> None:
         say(f"snapshot {snapshot.digest} of {snapshot.job} as of {snapshot.as_of}")
-        table(
-            list(tables[0]),
-            [[*row.values()][:-1] + [str(row["digest"])[:SHORT]] for row in tables],
-            numbers=("rows", "partitions"),
-        )
+        cells = [[*list(row.values())[:-1], str(row["digest"])[:SHORT]] for row in tables]
+        table(list(tables[0]), cells, numbers=("rows", "partitions"))
         say(f'ask it: score sql --snapshot {snapshot.digest[:SHORT]} "SELECT ..."')
 
     screen.show({"digest": snapshot.digest, "job": snapshot.job, "as_of": snapshot.as_of, "tables": tables}, lines)

@@ -22,7 +22,7 @@ class EffectiveFromRefused(Exception):
     """A promotion cannot take effect when it was asked to."""
 
 
-def promote(  # noqa: PLR0913  a promotion is these facts
+def promote(
     job: Job, settings: Settings, home: Home, version: str, *, reason: str, effective_from: date | None = None
 ) -> Event:
     """Make a version champion from an as-of on, by default the next that is not scored yet.
@@ -36,7 +36,8 @@ def promote(  # noqa: PLR0913  a promotion is these facts
         start = effective_from or next_unscored(chain) or found.as_of
         if start < found.as_of:
             raise EffectiveFromRefused(
-                f"{version} was trained as of {found.as_of} and has seen what came before; it cannot be champion from {start}"
+                f"{version} was trained as of {found.as_of} and has seen what came before; "
+                f"it cannot be champion from {start} on"
             )
         chain = append(
             home, chain, PROMOTED, at=settings.clock(), reason=reason, as_of=start, model_version=found.version

@@ -25,9 +25,8 @@ _MOST_LINES = 40
 def show_looks(screen: Screen, looks: Sequence[Look]) -> None:
     """Snapshots that were found or taken, and what changed since the one that each was compared with."""
     content = [_look_json(look) for look in looks]
-    screen.show(
-        content[0] if len(content) == 1 else {"snapshots": content}, lambda: [_look_lines(look) for look in looks]
-    )
+    one = content[0] if len(content) == 1 else {"snapshots": content}
+    screen.show(one, lambda: _each(_look_lines, looks))
 
 
 def _look_json(look: Look) -> dict[str, object]:
@@ -104,7 +103,8 @@ def _trained_json(each: Trained) -> dict[str, object]:
 def _trained_lines(each: Trained) -> None:
     version = each.version
     role = "champion" if each.became_champion else "challenger"
-    nights = f"{version.training['nights']} nights from {version.training['first_night']} to {version.training['last_night']}"
+    facts = version.training
+    nights = f"{facts['nights']} nights from {facts['first_night']} to {facts['last_night']}"
     say(f"model {version.version} of {version.job} ({role}): {each.rows:,} rows, {nights}")
     quality_lines(
         version.metrics.get("quality"), "on the last nights, by a model that was trained on the nights before them"

@@ -97,7 +97,7 @@ def build_night(job: Job, home: Home, snapshot: Snapshot, feature_set: FeatureSe
     return feature_set.conform(frame, job.key)
 
 
-def score_frame(  # noqa: PLR0913  a frame, its provenance, and what scores it
+def score_frame(
     job: Job, home: Home, frame: pl.DataFrame, inputs: RunInputs, version: ModelVersion, threads: int = 1
 ) -> Scored:
     """Score a feature frame with a model version."""

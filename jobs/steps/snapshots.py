@@ -64,7 +64,7 @@ class Look:
 
 
 def look(job: Job, settings: Settings, home: Home, as_of: date, *, fresh: bool) -> Look:
-    """What is kept of a night, taken now if nothing is; with `fresh`, what the warehouse says today, keeping nothing."""
+    """What is kept of a night, else taken now; with `fresh`, what the warehouse says today, keeping nothing."""
     if fresh:
         return look_again(job, settings, home, as_of)
     kept = find_kept(job, home, as_of, first_night=as_of)

@@ -60,7 +60,7 @@ class Trained:
     became_champion: bool
 
 
-def train_version(  # noqa: PLR0913  what, with what, where, when, how, and who is told
+def train_version(
     job: Job, settings: Settings, home: Home, as_of: date, *, threads: int, tell: Callable[[str], None]
 ) -> Trained:
     """Train on what was known before `as_of` began; the job's first version becomes its champion.

@@ -168,7 +168,7 @@ def _scores(replay: _Replay) -> None:
 
 
 def _published(replay: _Replay) -> None:
-    """What analysts see of the run in `scores.duckdb` is the replay's, row by row; a run never shown has nothing there."""
+    """What analysts see of the run is the replay's, row by row; a run that was never shown has nothing there."""
     if replay.run.run_id not in read_chain(replay.home, replay.job.name).first_shown():
         return
     scores = _had(replay.scored).scores

@@ -114,7 +114,7 @@ def read_chain(home: Home, job: str) -> Chain:
     return Chain(job, tuple(events), head)
 
 
-def append(  # noqa: PLR0913  an event is these facts
+def append(
     home: Home,
     chain: Chain,
     kind: str,

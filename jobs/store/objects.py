@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-PARQUET = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, ROW_GROUP_SIZE 122880"
+PARQUET = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, ROW_GROUP_SIZE 122880, WRITE_BLOOM_FILTER false"
 
 
 class ObjectDamaged(Exception):
@@ -162,6 +162,8 @@ def read_rows(paths: Iterable[Path]) -> pl.DataFrame:
     """The rows of objects, in the order given and in which each was written; the caller checks the seals."""
     con = writer()
     try:
-        return con.sql("SELECT * FROM read_parquet($paths)", params={"paths": [str(path) for path in paths]}).pl()
+        named = {"paths": [str(path) for path in paths]}
+        rows: pl.DataFrame = con.sql("SELECT * FROM read_parquet($paths)", params=named).pl()
+        return rows
     finally:
         con.close()

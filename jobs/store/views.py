@@ -148,7 +148,7 @@ def _add_views(con: duckdb.DuckDBPyConnection, home: Home, job: Job, chain: Chai
         _add_view(con, home, job, "_latest", latest, f"{job.title}; the rows of the newest as-of")
 
 
-def _add_view(  # noqa: PLR0913  one view: where, of what, with which words
+def _add_view(
     con: duckdb.DuckDBPyConnection, home: Home, job: Job, suffix: str, runs: Iterable[Run], meaning: str
 ) -> None:
     name = f'"{job.name}{suffix}"'

@@ -203,9 +203,11 @@ def _weather(folder: Path) -> pl.DataFrame:
 
 def _planes(folder: Path) -> pl.DataFrame:
     """One row a plane."""
-    texts = dict.fromkeys(("tailnum", "type", "manufacturer", "model", "engine"), pl.String)
-    integers = dict.fromkeys(("year", "engines", "seats", "speed"), pl.Int32)
-    return _csv(folder / "planes.csv", texts | integers).rename({"year": "year_built", "speed": "speed_mph"})
+    columns: dict[str, type[pl.DataType]] = {
+        **dict.fromkeys(("tailnum", "type", "manufacturer", "model", "engine"), pl.String),
+        **dict.fromkeys(("year", "engines", "seats", "speed"), pl.Int32),
+    }
+    return _csv(folder / "planes.csv", columns).rename({"year": "year_built", "speed": "speed_mph"})
 
 
 def _airports(folder: Path) -> pl.DataFrame:
@@ -223,7 +225,7 @@ def _csv(source: Path | bytes, columns: Mapping[str, type[pl.DataType]]) -> pl.D
 def _local(day: pl.Series, clock_hhmm: pl.Series) -> pl.Series:
     """The local time that a clock showing `hhmm` means on that day; 2400 is the next midnight."""
     minutes = clock_hhmm // 100 * 60 + clock_hhmm % 100
-    return pl.select(day.cast(pl.Datetime("us")) + pl.duration(minutes=minutes)).to_series()
+    return pl.select(day.cast(pl.Datetime("us")) + pl.duration(minutes=pl.lit(minutes))).to_series()
 
 
 def _new_york(flights: pl.DataFrame) -> pl.Series:

@@ -5,13 +5,19 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import duckdb
 import polars as pl
 import pytest
 
 from features.clock import Cutoff, begins
+from jobs.definition import load_job
+from jobs.warehouse.bounds import bounds_of
+from jobs.warehouse.duckdb_file import open_duckdb_file
+from jobs.warehouse.sample import load_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from polars._typing import SchemaDict
 
@@ -60,3 +66,50 @@ def night() -> Callable[..., list[Cutoff]]:
         return [Cutoff(day, begins(day, NEW_YORK)) for day in days]
 
     return nights
+
+
+# What a real warehouse does and the sample does not: outcomes that become known days late, corrections that come some
+# minutes or days later, and corrections of corrections. `flight` and the day decide, so that it is the same every time.
+INJECTED = """
+    UPDATE flight_outcomes SET recorded_at = recorded_at + to_hours(flight % 7 * 20)
+    WHERE (flight + day(flight_date)) % 17 = 0;
+
+    INSERT INTO flight_outcomes BY NAME
+    SELECT * REPLACE (
+        coalesce(arr_delay_min, 0) + 30 AS arr_delay_min,
+        false AS cancelled,
+        recorded_at + to_minutes(flight % 5 * 1000 + 1) AS recorded_at
+    ) FROM flight_outcomes WHERE (flight + day(flight_date)) % 13 = 0;
+
+    INSERT INTO flight_outcomes BY NAME
+    SELECT * REPLACE (
+        NULL AS arr_delay_min,
+        flight % 2 = 0 AS cancelled,
+        recorded_at + to_minutes(flight % 3 * 2000 + 7000) AS recorded_at
+    ) FROM flight_outcomes WHERE (flight + day(flight_date)) % 91 = 0;
+"""
+
+
+@pytest.fixture(scope="session")
+def real_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The flights of 2013, with late outcomes and corrections injected."""
+    path = tmp_path_factory.mktemp("real") / "warehouse.duckdb"
+    load_sample(path)
+    with duckdb.connect(str(path)) as con:
+        con.execute(INJECTED)
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_tables(real_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, pl.LazyFrame]:
+    """What the versioned SQL gives of it for training as of 21 March, nights from 5 March; a clock change is within."""
+    job = load_job("flight_delay")
+    as_of, first, spill = date(2013, 3, 21), date(2013, 3, 5), tmp_path_factory.mktemp("spill")
+    tables = {}
+    with open_duckdb_file(real_warehouse, job.calendar, job.horizon_days, spill) as warehouse:
+        for query in job.queries():
+            bounds = bounds_of(query, as_of, first, job.horizon_days)
+            assert bounds
+            assert warehouse.check_keys(query, bounds)
+            tables[query.table] = pl.concat(warehouse.rows(query, bounds)).lazy()
+    return tables
