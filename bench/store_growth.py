@@ -21,7 +21,8 @@ from jobs.definition import load_job
 from jobs.settings import read_settings
 from jobs.steps.snapshots import take_snapshot
 from jobs.store.home import Home, open_home
-from jobs.store.objects import object_path, read_rows, write_parquet, writer
+from jobs.store.objects import object_path, read_rows, write_parquet
+from jobs.warehouse.engine import connect
 from jobs.warehouse.sample import load_sample
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def report(home: Home, folder: Path, name: str, snapshots: list[Snapshot]) -> No
 
 def once_stored(rows: pl.DataFrame, cut: list[str], order: list[str], folder: Path) -> int:
     """Bytes of the rows, each stored once in key order, in one file for each value of the columns `cut`."""
-    con = writer()
+    con = connect()
     ordered = rows.sort(*cut, *order)
     pieces = ordered.partition_by(cut, maintain_order=True) if cut else [ordered]
     return sum(write_parquet(con, piece, folder / "piece.parquet").size for piece in pieces)

@@ -5,7 +5,7 @@ Source of the rules: IANA, as packaged in `tzdata`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from importlib import resources
@@ -34,10 +34,13 @@ def zone(name: str) -> ZoneInfo:
     if not all(part and part.replace("_", "").replace("-", "").replace("+", "").isalnum() for part in parts):
         raise ZoneUnknown(f"`{name}` is not the name of a time zone; names look like America/New_York")
     place = resources.files("tzdata").joinpath("zoneinfo", *parts)
-    if not place.is_file():
-        raise ZoneUnknown(f"the pinned tzdata package has no time zone `{name}`; names look like America/New_York")
-    with place.open("rb") as rules:
-        return ZoneInfo.from_file(rules, key=name)
+    try:
+        with place.open("rb") as rules:
+            return ZoneInfo.from_file(rules, key=name)
+    except (OSError, ValueError):  # no such file, or one of the package's lists
+        raise ZoneUnknown(
+            f"the pinned tzdata package has no time zone `{name[:40]}`; names look like America/New_York"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +100,17 @@ def _first_instant_at_or_past(day: date, low: datetime, high: datetime, rules: Z
 
 
 def _runs(calendar: Calendar, first: date, last: date) -> Iterator[DayRun]:
-    start, begins, length = first, calendar.cutoff(first), None
-    day = first
+    run: DayRun | None = None
+    day, begins = first, calendar.cutoff(first)
     while day <= last:
         following = calendar.cutoff(day + _DAY)
-        this = (following - calendar.cutoff(day)) // _MICROSECOND
-        if length and this != length:
-            yield DayRun(start, begins, (day - start).days, length)
-            start, begins = day, calendar.cutoff(day)
-        length = this
-        day += _DAY
-    if length:
-        yield DayRun(start, begins, (day - start).days, length)
+        length = (following - begins) // _MICROSECOND
+        if run and run.day_us == length:
+            run = replace(run, days=run.days + 1)
+        else:
+            if run:
+                yield run
+            run = DayRun(day, begins, 1, length) if length else None
+        day, begins = day + _DAY, following
+    if run:
+        yield run

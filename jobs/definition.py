@@ -6,11 +6,12 @@ import tomllib
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from features.clock import Cutoff
-from jobs.days import Calendar, zone
+from jobs.days import Calendar, ZoneUnknown, zone
 from jobs.queries.released import find_queries
 from jobs.store.home import safe_name
 
@@ -94,13 +95,18 @@ class Job:
 
     def features(self) -> FeatureModule:
         """The job's feature module."""
-        return cast("FeatureModule", import_module(f"features.{self.features_module}"))
+        name = f"features.{self.features_module}"
+        if find_spec(name) is None:
+            raise JobRefused(f"job `{self.name}`: `features` names {name}, and there is no such module")
+        return cast("FeatureModule", import_module(name))
 
     def parameters(self) -> Parameters:
         """The job's model parameters."""
         from models.parameters import parse_parameters  # noqa: PLC0415  what only training needs is loaded there
 
         path = self.models_folder / f"{self.name}.toml"
+        if not path.is_file():
+            raise JobRefused(f"job `{self.name}` has no {path}; its model's parameters stand there")
         return parse_parameters(path.read_text(encoding="utf-8"), str(path))
 
     def matured(self, as_of: date) -> date:
@@ -129,7 +135,11 @@ def load_job(name: str) -> Job:
     path = _HERE / f"{safe_name(name)}.toml"
     if not path.is_file():
         raise JobMissing(f"there is no job `{name}`; there is {', '.join(job_names()) or 'none'}")
-    return parse_job(name, path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise JobRefused(f"{path}: not UTF-8") from None
+    return parse_job(name, text, str(path))
 
 
 def parse_job(name: str, text: str, path: str) -> Job:
@@ -161,7 +171,14 @@ def parse_job(name: str, text: str, path: str) -> Job:
     )
     training.nothing_else()
     top.nothing_else()
-    zone(job.calendar.zone_name)
+    if not job.features_module.isidentifier():
+        raise JobRefused(f"{path}: `features` must be the name of a module, found {job.features_module!r}")
+    if not sql:
+        raise JobRefused(f"{path}: `sql` must name at least one table")
+    try:
+        zone(job.calendar.zone_name)
+    except ZoneUnknown as error:
+        raise JobRefused(f"{path}: `time_zone`: {error}") from None
     return job
 
 
@@ -187,8 +204,9 @@ class _Entries:
 
     def texts(self, name: str) -> tuple[str, ...]:
         value = self._take(name)
-        if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
-            raise self._refusal(name, "a list of texts", value)
+        texts = isinstance(value, list) and all(isinstance(each, str) and each.strip() for each in value)
+        if not isinstance(value, list) or not value or not texts or len(set(value)) != len(value):
+            raise self._refusal(name, "a list of different texts", value)
         return tuple(value)
 
     def whole(self, name: str, least: int) -> int:

@@ -132,7 +132,9 @@ def failure_of(error: BaseException) -> Failure | None:
         if code is not None:
             return Failure(code, _one_line(str(error)))
     if isinstance(error, PermissionError):
-        return Failure(77, _one_line(f"{error.strerror}: {error.filename}; check the owner and mode"))
+        return Failure(
+            77, _one_line(f"{error.strerror}: {error.filename or 'it is not said of what'}; check the owner and mode")
+        )
     if isinstance(error, OSError) and error.errno in _IO:
         return Failure(
             74, _one_line(f"{error.strerror}: {error.filename or 'while writing'}; free space, look at the disk")

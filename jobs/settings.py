@@ -41,6 +41,9 @@ def read_settings(environ: Mapping[str, str], clock: Callable[[], datetime]) -> 
         SettingRefused: naming the variable, and what it may hold; never a URL, which may hold a password.
     """
     home = Path(environ.get("SCORE_HOME") or "var").absolute()
+    for name, path in (("SCORE_HOME", str(home)), ("SCORE_WAREHOUSE", environ.get("SCORE_WAREHOUSE") or "")):
+        if not path.isascii() and path.encode(errors="replace").decode() != path:
+            raise SettingRefused(f"{name} must be UTF-8; its bytes are of another encoding")
     return Settings(
         home=home,
         warehouse_file=_warehouse_file(environ.get("SCORE_WAREHOUSE") or "", home),

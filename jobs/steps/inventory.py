@@ -15,7 +15,7 @@ from jobs.store.opening import open_snapshot
 from jobs.store.registry import read_version, version_names
 from jobs.store.runs import SCORES_FILE, RunMissing, find_by_prefix, kept_runs, read_run, run_folder
 from jobs.store.snapshots import SnapshotMissing, find_snapshots, kept_snapshots, read_snapshot
-from jobs.warehouse.duckdb_file import OFFLINE
+from jobs.warehouse.engine import connect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -228,8 +228,7 @@ def show_sql(screen: Screen, home: Home, jobs: Sequence[Job], query: str | None,
         return
     if not home.published.is_file():
         raise NothingPublished(f"nothing was published in {home.root} yet; score a night: score run")
-    with duckdb.connect(str(home.published), read_only=True, config=OFFLINE) as con:
-        con.execute("SET TimeZone = 'UTC'")
+    with connect(home.published, read_only=True) as con:
         _show_query(screen, con, text)
 
 

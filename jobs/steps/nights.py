@@ -14,11 +14,12 @@ from jobs.store.digest import rows_digest
 from jobs.store.events import NIGHTLY, PUBLISHED, RECORDED, Chain, append, read_chain
 from jobs.store.home import staging
 from jobs.store.locks import locked
-from jobs.store.objects import write_parquet, writer
+from jobs.store.objects import write_parquet
 from jobs.store.registry import read_version
 from jobs.store.runs import FEATURES_FILE, SCORES_FILE, Run, ScoresDiffer, find_run, keep_run, read_run
 from jobs.store.snapshots import read_snapshot
 from jobs.store.views import refresh_views
+from jobs.warehouse.engine import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -230,7 +231,7 @@ def keep_scored(desk: Desk, scored: Scored) -> Run:
     with staging(desk.home) as staged:
         folder = staged / "run"
         folder.mkdir()
-        con = writer()
+        con = connect()
         files = {
             SCORES_FILE: write_parquet(con, scored.scores, folder / SCORES_FILE),
             FEATURES_FILE: write_parquet(con, scored.features, folder / FEATURES_FILE),

@@ -15,7 +15,7 @@ from jobs.store.objects import FileSeal, check_seals, object_path, read_rows
 from jobs.store.registry import read_model_text, read_version
 from jobs.store.runs import SCORES_FILE, RunMissing, find_by_prefix, kept_runs, read_run, run_folder
 from jobs.store.snapshots import read_snapshot
-from jobs.warehouse.duckdb_file import OFFLINE
+from jobs.warehouse.engine import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -173,8 +173,7 @@ def _published(replay: _Replay) -> None:
         return
     scores = _had(replay.scored).scores
     try:
-        with duckdb.connect(str(replay.home.published), read_only=True, config=OFFLINE) as con:
-            con.execute("SET TimeZone = 'UTC'")
+        with connect(replay.home.published, read_only=True) as con:
             seen = con.sql(
                 f'SELECT * EXCLUDE (scored_at) FROM "{replay.job.name}_history" WHERE run_id = $run ',  # noqa: S608
                 params={"run": replay.run.run_id},

@@ -90,14 +90,25 @@ def write_document(path: Path, kind: str, body: Mapping[str, Json]) -> str:
 
 def write_durably(path: Path, content: bytes) -> None:
     """Put a whole file in place: a reader, or the next start after a kill, finds the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.rename(path)
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.rename(path)
+    finally:
+        beside.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, durably: what is put into it cannot be lost with it."""
+    missing = [path for path in [*reversed(folder.parents), folder] if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        sync_folder(path.parent)
 
 
 def sync_file(path: Path) -> None:

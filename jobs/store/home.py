@@ -13,6 +13,7 @@ scores.duckdb                             what analysts open: views over publish
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -21,7 +22,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobs.store.documents import DocumentMissing, Json, read_document, sync_file, sync_folder, write_document
+from jobs.store.documents import (
+    DocumentMissing,
+    Json,
+    make_folder,
+    read_document,
+    sync_file,
+    sync_folder,
+    write_document,
+)
 from jobs.store.locks import locked
 
 if TYPE_CHECKING:
@@ -109,17 +118,18 @@ def open_home(root: Path) -> Home:
         body = _make(root)
     if body.get("layout") != LAYOUT:
         raise HomeUnknown(f"{root} has layout {body.get('layout')}; this version knows {LAYOUT}")
+    for name in ("objects", "locks", "staging"):
+        (root / name).mkdir(exist_ok=True)
     _drop_abandoned(home)
     return home
 
 
 def _make(root: Path) -> dict[str, Json]:
+    """Write the format before anything else is there, so that a kill in between, or a second process, does no harm."""
     own = {"objects", "snapshots", "models", "runs", "events"}
-    if root.is_dir() and own & {entry.name for entry in root.iterdir()}:
+    stored = root.is_dir() and own & {entry.name for entry in root.iterdir()}
+    if stored and not (root / "format.json").exists():
         raise HomeUnknown(f"{root}/format.json is missing beside stored state; restore it from a backup of SCORE_HOME")
-    root.mkdir(parents=True, exist_ok=True)
-    for name in ("objects", "locks", "staging"):
-        (root / name).mkdir(exist_ok=True)
     body: dict[str, Json] = {"layout": LAYOUT}
     write_document(root / "format.json", "home", body)
     return body
@@ -145,18 +155,13 @@ def settle(staged: Path, place: Path) -> None:
     for path in sorted(staged.rglob("*")):
         sync_file(path)
     sync_file(staged)
-    made = _missing(place.parent)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    for folder in made:
-        sync_folder(folder.parent)
-    if not place.exists():
+    make_folder(place.parent)
+    try:
         staged.rename(place)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
     sync_folder(place.parent)
-
-
-def _missing(folder: Path) -> list[Path]:
-    """The ancestors of `folder`, and itself, that are not there yet, outermost first."""
-    return [path for path in [*reversed(folder.parents), folder] if not path.exists()]
 
 
 def _drop_abandoned(home: Home) -> None:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date
 
     from jobs.store.snapshots import Partition, Snapshot, TableSnapshot
 
+    type _Rows = dict[tuple[object, ...], dict[str, object]]
     type ReadRows = Callable[[TableSnapshot, Sequence[Partition]], pl.DataFrame]
 
 _DAYS = ("event_day", "visible_day")
@@ -86,11 +87,12 @@ def _compare_tables(old: _Side, new: _Side, cutoff: date) -> tuple[list[Mutation
     before = old_rows.join(new_rows, on=old_rows.columns, how="anti", nulls_equal=True, maintain_order="left")
     after = new_rows.join(old_rows, on=old_rows.columns, how="anti", nulls_equal=True, maintain_order="left")
     if old.table.start is None:
-        before, after, arrived = _known_rows(before, after, cutoff)
-    late = _later_rows(new, later_parts, before)
-    found = list(_mutations(old.table, before, after, late))
-    moved_later = sum(1 for each in found if each.kind is Kind.MOVED and late.height and _stands_in(each.key, late))
-    return found, arrived - moved_later
+        before, after, late = _known_rows(before, after, cutoff)
+        arrived = late.height
+    else:
+        late = _later_rows(new, later_parts, before)
+    found, from_late = _mutations(old.table, before, after, late)
+    return found, arrived - from_late
 
 
 def _inside_both(old: TableSnapshot, new: TableSnapshot) -> Callable[[Partition], bool]:
@@ -113,10 +115,12 @@ def _rows(side: _Side, parts: Sequence[Partition]) -> pl.DataFrame:
     return side.read(side.table, parts)
 
 
-def _known_rows(before: pl.DataFrame, after: pl.DataFrame, cutoff: date) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-    """Of a reference: the rows without a known time, or known before the cutoff; and how many became known since."""
+def _known_rows(
+    before: pl.DataFrame, after: pl.DataFrame, cutoff: date
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Of a reference: the rows without a known time, or known before the cutoff; and those that became known since."""
     known = pl.col("visible_day").is_null() | (pl.col("visible_day") <= cutoff)
-    return before.filter(known), after.filter(known), after.filter(~known).height
+    return before.filter(known), after.filter(known), after.filter(~known)
 
 
 def _later_rows(new: _Side, parts: Sequence[Partition], before: pl.DataFrame) -> pl.DataFrame:
@@ -131,26 +135,35 @@ def _later_rows(new: _Side, parts: Sequence[Partition], before: pl.DataFrame) ->
 
 def _mutations(
     table: TableSnapshot, before: pl.DataFrame, after: pl.DataFrame, late: pl.DataFrame
-) -> Iterator[Mutation]:
-    """Pair what was with what is: first the same version of the same key, then another version of it, then nothing."""
+) -> tuple[list[Mutation], int]:
+    """Pair what was with what is: the same version of the same key, another version of it, a later one, nothing.
+
+    Returns the mutations by key, and how many of the later rows turned out to be one's other side.
+    """
     key = list(table.key)
     version = [*key, table.known_time] if table.known == "appended" and table.known_time else key
     was, now, later = _by(before, version), _by(after, version), _by(late, version)
     pairs = [(was.pop(name), now.pop(name)) for name in list(was) if name in now]
-    rest = {**later, **now}
-    for name in list(was):
-        other = next((each for each in rest if each[: len(key)] == name[: len(key)]), None)
-        if other is not None:
-            pairs.append((was.pop(name), rest.pop(other)))
-            now.pop(other, None)
-    found = [_pair(table, *pair) for pair in pairs]
+    pairs += _pairs_by_key(was, now, len(key))
+    moved_later = _pairs_by_key(was, later, len(key))
+    found = [_pair(table, *pair) for pair in [*pairs, *moved_later]]
     found += [_single(table, Kind.VANISHED, row) for row in was.values()]
     found += [_single(table, Kind.INSERTED, row) for row in now.values()]
-    yield from sorted(found, key=lambda each: (tuple(str(value) for value in each.key.values()), each.kind))
+    found.sort(key=lambda each: (tuple(each.key.values()), each.kind))
+    return found, len(moved_later)
 
 
-def _by(rows: pl.DataFrame, names: Sequence[str]) -> dict[tuple[object, ...], dict[str, object]]:
+def _by(rows: pl.DataFrame, names: Sequence[str]) -> _Rows:
     return {tuple(row[name] for name in names): row for row in rows.iter_rows(named=True)}
+
+
+def _pairs_by_key(was: _Rows, others: _Rows, width: int) -> list[tuple[dict[str, object], dict[str, object]]]:
+    """Take out of both what has the same key, whichever versions of it."""
+    versions: dict[tuple[object, ...], list[tuple[object, ...]]] = {}
+    for name in others:
+        versions.setdefault(name[:width], []).append(name)
+    shared = [name for name in was if name[:width] in versions]
+    return [(was.pop(name), others.pop(versions[name[:width]].pop(0))) for name in shared if versions[name[:width]]]
 
 
 def _pair(table: TableSnapshot, before: dict[str, object], after: dict[str, object]) -> Mutation:
@@ -169,7 +182,3 @@ def _single(table: TableSnapshot, kind: Kind, row: dict[str, object]) -> Mutatio
     values = {name: value for name, value in row.items() if name not in _DAYS}
     key = {name: row[name] for name in table.key}
     return Mutation(table.name, kind, key, *((values, None) if kind is Kind.VANISHED else (None, values)))
-
-
-def _stands_in(key: Mapping[str, object], rows: pl.DataFrame) -> bool:
-    return rows.filter(*(pl.col(name) == value for name, value in key.items())).height > 0

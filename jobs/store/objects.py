@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,14 +16,15 @@ from typing import TYPE_CHECKING
 import duckdb
 import polars as pl
 
-from jobs.store.digest import rows_digest
+from jobs.store.digest import TypeNotEncodable, rows_digest
 from jobs.store.documents import sync_file, sync_folder
-from jobs.warehouse.duckdb_file import OFFLINE
+from jobs.warehouse.engine import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+_PATTERN = re.compile(r"[\[*?]")
 PARQUET = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, ROW_GROUP_SIZE 122880, WRITE_BLOOM_FILTER false"
 
 
@@ -88,14 +90,7 @@ def write_parquet(con: duckdb.DuckDBPyConnection, frame: pl.DataFrame, path: Pat
     return seal_of(path)
 
 
-def writer() -> duckdb.DuckDBPyConnection:
-    """A connection that only writes files."""
-    con = duckdb.connect(config=OFFLINE)
-    con.execute("SET TimeZone = 'UTC'")
-    return con
-
-
-def _quoted(path: Path) -> str:
+def _quoted(path: Path | str) -> str:
     return str(path).replace("'", "''")
 
 
@@ -107,7 +102,7 @@ class ObjectStore:
     staged: Path
     known: dict[str, FileSeal] = field(default_factory=dict)
     _new: set[str] = field(default_factory=set)
-    _con: duckdb.DuckDBPyConnection = field(default_factory=writer)
+    _con: duckdb.DuckDBPyConnection = field(default_factory=connect)
 
     def put(self, frame: pl.DataFrame) -> tuple[str, FileSeal]:
         """Stage the rows unless a manifest that was read already refers to them; returns their digest and seal."""
@@ -136,6 +131,7 @@ class ObjectStore:
         for folder in [*sorted(folders), self.folder]:
             sync_folder(folder)
         self._new.clear()
+        self.known |= lay_there
         return lay_there
 
 
@@ -150,20 +146,28 @@ def _same_rows(place: Path, digest: str, staged: FileSeal) -> FileSeal:
     if seal != staged:
         damaged = ObjectDamaged(f"{place} is not what was written (its rows differ); restore it from a backup")
         try:
-            rows = read_rows([place])
-        except (duckdb.Error, pl.exceptions.PolarsError):
+            found = rows_digest(read_rows([place]))
+        except (duckdb.Error, pl.exceptions.PolarsError, TypeNotEncodable):
             raise damaged from None
-        if rows_digest(rows) != digest:
+        if found != digest:
             raise damaged
     return seal
 
 
+def parquet_rows(paths: Iterable[Path]) -> str:
+    """DuckDB's text for the rows of exactly these files, whatever the folders above them are called.
+
+    A path is a pattern to DuckDB (`[1]` is `1`), and a folder `a=b` a column, unless one says otherwise.
+    """
+    names = ", ".join("'" + _quoted(_PATTERN.sub(r"[\g<0>]", str(path))) + "'" for path in paths)
+    return f"read_parquet([{names}], hive_partitioning = false)"
+
+
 def read_rows(paths: Iterable[Path]) -> pl.DataFrame:
     """The rows of objects, in the order given and in which each was written; the caller checks the seals."""
-    con = writer()
+    con = connect()
     try:
-        named = {"paths": [str(path) for path in paths]}
-        rows: pl.DataFrame = con.sql("SELECT * FROM read_parquet($paths)", params=named).pl()
+        rows: pl.DataFrame = con.sql(f"FROM {parquet_rows(paths)}").pl()
         return rows
     finally:
         con.close()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from jobs.store.digest import polars_type
-from jobs.store.objects import check_seals, object_path, read_rows, writer
+from jobs.store.objects import check_seals, object_path, parquet_rows, read_rows
+from jobs.warehouse.engine import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +31,7 @@ def open_snapshot(home: Home, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyCon
         ObjectMissing: if a file is gone.
     """
     check_seals(snapshot.seals(home))
-    con = writer()
+    con = connect()
     try:
         for table in snapshot.tables:
             _create_view(con, home.objects, table)
@@ -70,8 +71,6 @@ def _create_view(con: duckdb.DuckDBPyConnection, objects: Path, table: TableSnap
     if not table.partitions:
         con.register(table.name, _no_rows(table))
         return
-    paths = ", ".join(
-        "'" + str(object_path(objects, part.digest)).replace("'", "''") + "'" for part in table.partitions
-    )
+    rows = parquet_rows(object_path(objects, part.digest) for part in table.partitions)
     order = ", ".join(f'"{name}"' for name in table.order)
-    con.execute(f'CREATE VIEW "{table.name}" AS FROM read_parquet([{paths}]) ORDER BY {order}')
+    con.execute(f'CREATE VIEW "{table.name}" AS FROM {rows} ORDER BY {order}')

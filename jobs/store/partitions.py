@@ -25,7 +25,7 @@ def by_days(batches: Iterable[pl.DataFrame]) -> Iterator[tuple[date, date, pl.Da
     """Event day, visible day and rows of each partition, from batches ordered by these; holds one at a time."""
     held: list[pl.DataFrame] = []
     for batch in batches:
-        for piece in _runs(batch):
+        for piece in _runs(batch) if batch.height else ():
             if held and piece.row(0)[:2] != held[-1].row(0)[:2]:
                 yield _whole(held)
                 held = []
@@ -39,10 +39,9 @@ def by_bucket(frame: pl.DataFrame, key: tuple[str, ...]) -> Iterator[tuple[int, 
 
     The bucket of a key is the first hex digit of the SHA-256 of the canonical JSON list of its values as text.
     """
-    buckets = [_bucket(row) for row in frame.select(key).iter_rows()]
-    marked = frame.with_columns(pl.Series("_bucket", buckets, dtype=pl.Int8))
+    buckets = pl.Series([_bucket(row) for row in frame.select(key).iter_rows()], dtype=pl.Int8)
     for bucket in range(BUCKETS):
-        rows = marked.filter(pl.col("_bucket") == bucket).drop("_bucket")
+        rows = frame.filter(buckets == bucket)
         if rows.height:
             yield bucket, rows
 
@@ -61,7 +60,10 @@ def finite(frame: pl.DataFrame, source: str) -> pl.DataFrame:
     if found:
         counts = ", ".join(f"`{name}` in {count} rows" for name, count in found.items())
         raise NotFinite(f"{source}: NaN or infinite: {counts}; turn them into NULL in the SQL, or mend the source")
-    return frame.with_columns(pl.col(name) + 0.0 for name in floats)
+    # Not `+ 0.0`: Polars drops that as an identity, and -0.0 stays.
+    return frame.with_columns(
+        pl.when(pl.col(name) == 0).then(0.0).otherwise(pl.col(name)).alias(name) for name in floats
+    )
 
 
 def _runs(batch: pl.DataFrame) -> Iterator[pl.DataFrame]:

@@ -102,7 +102,8 @@ def read_run(folder: Path) -> Run:
         RunDamaged: if the manifest is of another run than the folder's name says.
     """
     run = _from_json(read_document(folder / "manifest.json", "run"))
-    if (run.run_id, run.inputs.as_of.isoformat()) != (folder.name, folder.parent.name):
+    named = (run.inputs.job, run.inputs.as_of.isoformat(), run.run_id)
+    if named != (folder.parent.parent.name, folder.parent.name, folder.name):
         raise RunDamaged(f"{folder / 'manifest.json'} is of another run than its folder's name says; restore it")
     return run
 

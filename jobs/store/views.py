@@ -15,8 +15,9 @@ from jobs.store.documents import json_digest, sync_file, sync_folder
 from jobs.store.events import PUBLISHED, Chain, read_chain
 from jobs.store.home import staging
 from jobs.store.locks import locked
+from jobs.store.objects import parquet_rows
 from jobs.store.runs import SCORES_FILE, Run, read_run, run_folder
-from jobs.warehouse.duckdb_file import OFFLINE
+from jobs.warehouse.engine import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,7 +83,7 @@ def shown_state(path: Path) -> str | None:
     if not path.is_file():
         return None
     try:
-        with duckdb.connect(str(path), read_only=True, config=OFFLINE) as con:
+        with connect(path, read_only=True) as con:
             found = con.execute("SELECT state FROM built_from").fetchone()
     except duckdb.Error:
         return None
@@ -91,8 +92,7 @@ def shown_state(path: Path) -> str | None:
 
 def _build(path: Path, home: Home, chains: Sequence[tuple[Job, Chain]], state: str) -> None:
     shown = [(job, chain, _shown_runs(home, chain)) for job, chain in chains]
-    with duckdb.connect(str(path), config=OFFLINE) as con:
-        con.execute("SET TimeZone = 'UTC'")
+    with connect(path) as con:
         con.execute(_TABLES)
         con.execute("INSERT INTO built_from VALUES ($1)", [state])
         _insert(con, "publications", [row for _, chain, _ in shown for row in _publication_rows(chain)])
@@ -152,10 +152,10 @@ def _add_view(
     con: duckdb.DuckDBPyConnection, home: Home, job: Job, suffix: str, runs: Iterable[Run], meaning: str
 ) -> None:
     name = f'"{job.name}{suffix}"'
-    files = ", ".join(_literal(str(run_folder(home, run.inputs) / SCORES_FILE)) for run in runs)
+    rows = parquet_rows(run_folder(home, run.inputs) / SCORES_FILE for run in runs)
     con.execute(
         f"CREATE VIEW {name} AS SELECT scores.*, runs.scored_at "  # noqa: S608  names of ours, paths quoted
-        f"FROM read_parquet([{files}]) AS scores JOIN runs ON runs.run_id = scores.run_id"
+        f"FROM {rows} AS scores JOIN runs ON runs.run_id = scores.run_id"
     )
     con.execute(f"COMMENT ON VIEW {name} IS {_literal(meaning)}")
     for column, words in {"score": job.score_meaning, **_COLUMNS}.items():

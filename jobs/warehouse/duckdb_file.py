@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from jobs.queries.bounds import parameters
 from jobs.warehouse.bounds import days_sql
+from jobs.warehouse.engine import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,10 +22,6 @@ if TYPE_CHECKING:
     from jobs.queries.check import Query
     from jobs.warehouse.bounds import Bounds
 
-OFFLINE: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-}
 _BATCH_ROWS = 122_880
 
 
@@ -99,7 +97,7 @@ class Extraction:
 
     def _relation(self, text: str, query: Query, bounds: Bounds) -> duckdb.DuckDBPyRelation:
         named = bounds.parameters(self.calendar)
-        return self.con.sql(text, params={name: at for name, at in named.items() if f"${name}" in query.text})
+        return self.con.sql(text, params={name: named[name] for name in parameters(query.declaration)})
 
 
 _NULL_KEYS = "SELECT count(*), count(*) FILTER (WHERE {nulls}) FROM $source AS source"
@@ -119,17 +117,15 @@ def open_duckdb_file(path: Path, calendar: Calendar, horizon_days: int, spill: P
         raise WarehouseMissing(
             f"there is no warehouse at {path}; set SCORE_WAREHOUSE, or make one: score demo --load-only"
         )
-    config = {**OFFLINE, "temp_directory": str(spill)}
     try:
-        con = duckdb.connect(str(path), read_only=True, config=config)
-    except duckdb.IOException as error:
-        if "lock" in str(error).lower():
+        con = connect(path, read_only=True, spill=spill)
+    except duckdb.Error as error:
+        if "could not set lock" in str(error).lower():
             raise WarehouseUnavailable(
                 f"{path} is open for writing in another process; run again when it is done"
             ) from None
         raise WarehouseUnavailable(f"{path} cannot be opened as a DuckDB file: {_first_line(error)}") from None
     try:
-        con.execute("SET TimeZone = 'UTC'")
         con.execute("BEGIN TRANSACTION")
         yield Extraction(con, calendar, horizon_days)
     finally:

@@ -15,6 +15,7 @@ import duckdb
 
 from jobs.store.documents import sync_file, sync_folder
 from jobs.store.locks import Busy
+from jobs.warehouse.engine import connect
 from jobs.warehouse.sample_tables import LOADS, TABLES, Table
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Extent:
 @contextmanager
 def offline() -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB of its own, in memory, that loads nothing from the network."""
-    with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as engine:
+    with connect() as engine:
         yield engine
 
 

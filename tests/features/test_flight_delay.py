@@ -105,6 +105,15 @@ def test_the_timetable_of_a_night_is_what_was_known_before_its_cutoff(small: Tab
     assert frame["origin_scheduled_earlier"].to_list() == [0, 1]
 
 
+def test_the_rows_come_by_night_and_then_by_key_whatever_the_key_says_of_days(small: Tables, night: Night) -> None:
+    """A flight_date is only a part of the key: a night's rows stand together even if it lies after the next night's."""
+    later = pl.when(pl.col("event_day") == date(2013, 9, 1)).then(date(2013, 9, 5)).otherwise("flight_date")
+    timetable = small["timetable"].with_columns(flight_date=later)
+    frame = build_features({**small, "timetable": timetable}, night("2013-09-01", 2))
+
+    assert frame["as_of"].to_list() == [date(2013, 9, 1), date(2013, 9, 1), date(2013, 9, 2)]
+
+
 def test_times_of_day_are_those_of_new_york(first: dict[str, object]) -> None:
     """12:00 UTC is 8:00 there in September; 1 September 2013 was a Sunday, one day before Labor Day."""
     assert (first["sched_dep_minute"], first["sched_arr_minute"], first["sched_duration_min"]) == (480, 630, 150)

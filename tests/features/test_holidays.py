@@ -16,6 +16,11 @@ def test_the_holidays_of_2013_are_those_of_the_calendar() -> None:
     )
 
 
+def test_memorial_day_is_the_last_monday_of_may_also_if_that_is_the_fifth() -> None:
+    assert date(2021, 5, 31) in federal_holidays(2021)
+    assert date(2021, 5, 24) not in federal_holidays(2021)
+
+
 def test_juneteenth_is_a_holiday_since_2021() -> None:
     assert date(2021, 6, 19) in federal_holidays(2021)
     assert len(federal_holidays(2020)) == len(federal_holidays(2021)) - 1

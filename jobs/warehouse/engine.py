@@ -1,0 +1,29 @@
+"""Every connection to DuckDB is made here: offline, in UTC, and silent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+
+
+def connect(
+    path: Path | None = None, *, read_only: bool = False, spill: Path | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A connection to a file, or to memory: it never looks for an extension, and prints no progress on stdout.
+
+    What does not fit into memory spills to the folder `spill`.
+    """
+    config = {**_OFFLINE, "temp_directory": str(spill)} if spill else _OFFLINE
+    con = duckdb.connect(str(path) if path else ":memory:", read_only=read_only, config=config)
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET enable_progress_bar = false")
+    return con
