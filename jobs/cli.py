@@ -32,9 +32,14 @@ app = typer.Typer(
     "warehouse.duckdb in SCORE_HOME). SCORE_TODAY replaces the clock's date. New here? Try: score demo",
 )
 
+_SIGNALS: list[int] = []  # those that arrived, oldest first
+
 
 def _date(text: str) -> date:
-    return date.fromisoformat(text)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text[:40]!r} is no date; write one such as 2013-09-01") from None
 
 
 def _span(given: str | float) -> float:
@@ -322,7 +327,8 @@ def release(job: _JobName = None, *, json: _Json = False) -> None:
 def main() -> NoReturn:
     """Run the program: one exit code, and one line on stderr if it failed."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads of LightGBM then do not burn the other core
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
     sys.exit(call(sys.argv[1:]))
 
 
@@ -330,19 +336,19 @@ def call(arguments: Sequence[str]) -> int:
     """The exit code of one call; failures are printed."""
     try:
         return app(args=list(arguments), prog_name="score", standalone_mode=False) or 0
-    except KeyboardInterrupt:
-        return _fail(arguments, 130, "interrupted; nothing half done is kept")
-    except SystemExit as stopped:
-        return _fail(arguments, 143, "terminated; nothing half done is kept") if stopped.code == 143 else 0  # noqa: PLR2004
-    except typer.Abort:
-        return _fail(arguments, 130, "aborted")
     except typer.TyperException as error:
         return _fail(arguments, 2, _usage(error))
-    except Exception as error:  # noqa: BLE001  the one place that turns any failure into an exit code
-        return _failure(arguments, error)
+    except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001  the one place that turns all into codes
+        return _stopped(arguments) if _SIGNALS or isinstance(error, KeyboardInterrupt) else _failure(arguments, error)
 
 
-def _failure(arguments: Sequence[str], error: Exception) -> int:
+def _stopped(arguments: Sequence[str]) -> int:
+    number = _SIGNALS[0] if _SIGNALS else signal.SIGINT
+    what = "terminated" if number == signal.SIGTERM else "interrupted"
+    return _fail(arguments, 128 + number, f"{what}; nothing half done is kept, run it again")
+
+
+def _failure(arguments: Sequence[str], error: BaseException) -> int:
     from jobs.exits import failure_of
 
     failure = failure_of(error)
@@ -365,7 +371,7 @@ def _usage(error: typer.TyperException) -> str:
     return " ".join(error.format_message().split()) + " See: score --help"
 
 
-def _write_trace(error: Exception) -> str:
+def _write_trace(error: BaseException) -> str:
     """Write the trace into the log file of the home; where that cannot be, to a folder for temporary files."""
     import tempfile
     import traceback
@@ -383,8 +389,10 @@ def _write_trace(error: Exception) -> str:
     return "no file: none could be written"
 
 
-def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(143)
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    """Unwind, so that locks are let go and staging is dropped. A library may replace the exception; the list stays."""
+    _SIGNALS.append(number)
+    raise SystemExit(128 + number)
 
 
 def _settings() -> Settings:

@@ -39,6 +39,8 @@ FAILURES: Mapping[str, int] = {
     "jobs.steps.inventory.QueryFailed": 2,
     # the data
     "features.contract.RowsDiffer": 65,
+    "features.exact.NotWhole": 65,
+    "features.versions.VersionsTie": 65,
     "jobs.steps.snapshots.ExtractEmpty": 65,
     "jobs.steps.snapshots.ExtractTorn": 65,
     "jobs.steps.evaluating.NothingHappened": 65,
@@ -74,6 +76,8 @@ FAILURES: Mapping[str, int] = {
     # the machine
     "jobs.store.locks.Busy": 75,
     # configuration
+    "features.clock.CutoffDiffers": 78,
+    "features.contract.FeatureSetRefused": 78,
     "jobs.days.ZoneUnknown": 78,
     "jobs.definition.JobRefused": 78,
     "jobs.queries.released.QueryNotReleased": 78,

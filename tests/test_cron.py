@@ -32,9 +32,10 @@ def test_the_runbook_explains_every_exit_code(code: int) -> None:
 
 
 def test_every_command_in_the_runbook_exists() -> None:
+    shown = "\n".join(re.findall(r"`[^`]+`|^    .*$", RUNBOOK, re.MULTILINE))
     known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
 
-    assert set(re.findall(r"\bscore ([a-z]+)\b", "\n".join(re.findall(r"`[^`]+`|^    .*$", RUNBOOK, re.M)))) <= known
+    assert set(re.findall(r"\bscore ([a-z]+)\b", shown)) <= known
 
 
 def test_the_runbook_knows_how_many_nights_are_caught_up_at_once() -> None:
@@ -42,7 +43,7 @@ def test_the_runbook_knows_how_many_nights_are_caught_up_at_once() -> None:
 
 
 def test_the_crontab_has_one_line_and_needs_nothing_from_its_environment() -> None:
-    """cron passes on almost nothing: every path is absolute, and `%` would be a line break."""
+    """What cron passes on is almost nothing: every path is absolute, and `%` would be a line break."""
     settings = [line for line in active(CRONTAB) if re.match(r"[A-Z_]+=", line)]
     lines = [line for line in active(CRONTAB) if line not in settings]
     values = dict(line.split("=", 1) for line in settings)
@@ -69,6 +70,6 @@ def test_cron_and_systemd_start_the_same_thing_at_the_same_time_in_the_zone_of_t
 
 def test_systemd_tries_again_only_what_may_be_over_in_a_while() -> None:
     """The warehouse is down, the disk is full: everything else waits for a person."""
-    [prevented] = re.findall(r"^RestartPreventExitStatus=(.*)$", SERVICE, re.M)
+    [prevented] = re.findall(r"^RestartPreventExitStatus=(.*)$", SERVICE, re.MULTILINE)
 
     assert set(CODES) - {int(code) for code in prevented.split()} == {0, 69, 74, 130, 143}

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -58,7 +59,7 @@ def pinned(name: str) -> Pins:
 
 def needed(package: Mapping[str, Any], by_name: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """The names of what a locked package needs to run, with its extras, and what those need."""
-    direct = [*package.get("dependencies", []), *sum(package.get("optional-dependencies", {}).values(), [])]
+    direct = [*package.get("dependencies", []), *chain.from_iterable(package.get("optional-dependencies", {}).values())]
     for each in direct:
         yield each["name"]
         yield from needed({"dependencies": by_name[each["name"]].get("dependencies", [])}, by_name)
@@ -122,8 +123,8 @@ def test_every_dependency_says_why_it_is_there() -> None:
     stated = toml("pyproject.toml")
     every = [
         *stated["project"]["dependencies"],
-        *sum(stated["project"]["optional-dependencies"].values(), []),
-        *sum(stated["dependency-groups"].values(), []),
+        *chain.from_iterable(stated["project"]["optional-dependencies"].values()),
+        *chain.from_iterable(stated["dependency-groups"].values()),
     ]
     explained = set(re.findall(r'"([^"\n]+)"[\],]*\s*# \S.*', text))
 
@@ -132,10 +133,10 @@ def test_every_dependency_says_why_it_is_there() -> None:
 
 def test_imports_go_one_way() -> None:
     """The contracts stand in pyproject.toml; `features` and `models` know neither each other nor `jobs`."""
+    program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
     done = subprocess.run(
-        [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-cache"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert " 0 broken" in done.stdout

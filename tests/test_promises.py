@@ -7,13 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import duckdb
 import pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 AS_OF = "2013-04-10"
 CUTOFF = "2013-04-10 04:00:00+00"  # midnight in New York
@@ -52,12 +49,12 @@ def facts(home: Path, warehouse: Path, environment: dict[str, str] | None = None
     def score(*arguments: str) -> dict:
         done = subprocess.run(
             [sys.executable, "-c", "from jobs.cli import main; main()", *arguments, "--json"],
-            env={**os.environ, "PYTHONPATH": os.getcwd(), **settings},
+            env={**os.environ, "PYTHONPATH": str(Path.cwd()), **settings},
             cwd=home.parent,
             capture_output=True,
             text=True,
             check=False,
-            preexec_fn=lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores]),  # noqa: PLW1509
+            preexec_fn=lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores]),
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jobs.exits import Failure
 from jobs.screen import error_json, say, table
 from jobs.steps.nights import exit_code
 
@@ -131,7 +132,7 @@ def show_outcomes(screen: Screen, outcomes: Sequence[Outcome]) -> int:
     content: dict[str, object] = {"runs": [outcome_json(each) for each in outcomes]}
     failed = [each for each in outcomes if each.failure]
     if failed and failed[0].failure:
-        content["error"] = {**error_json(failed[0].failure), "code": code}
+        content["error"] = error_json(Failure(code, failed[0].failure.message))
     screen.show(content, lambda: _each(_say_outcome, outcomes))
     for each in failed:
         if each.failure:

@@ -1,0 +1,326 @@
+"""Bad input, damage and bad luck: one clear line, the right exit code, nothing lost."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from jobs import definition
+from jobs.store.documents import read_document, write_document
+
+if TYPE_CHECKING:
+    from tests.conftest import World
+
+
+def flip(path: Path, at: int = -9) -> None:
+    """Change one bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(content)
+
+
+def lines(text: str) -> list[str]:
+    """The lines that are not empty."""
+    return [line for line in text.splitlines() if line.strip()]
+
+
+BAD = [
+    (["run", "--as-of", "yesterday"], 2, "yesterday"),
+    (["run", "--as-of", "2013-02-30"], 2, "2013-02-30"),
+    (["run", "--as-of", "2100-01-01"], 2, "has not begun yet"),
+    (["run", "--wait", "soon"], 2, "soon"),
+    (["run", "--wat"], 2, "--wat"),
+    (["run", "no_such_job"], 66, "flight_delay"),
+    (["run", "../../etc/passwd"], 2, "is no name"),
+    (["run", "x" * 300], 2, "is no name"),
+    (["run", "a\nb"], 2, "is no name"),
+    (["snapshot"], 2, "--as-of"),
+    (["snapshot", "--as-of", "1999-01-01"], 65, "timetable_v1.sql"),
+    (["train", "--as-of", "2013-01-20"], 65, "no night to train on"),
+    (["backfill", "--as-of", "2013-04-12", "--until", "2013-04-11"], 2, "comes before"),
+    (["backfill", "--as-of", "2013-04-12", "--model", "no-such-model"], 66, "no-such-model"),
+    (["backfill", "--as-of", "2013-04-12", "--model", "../x"], 2, "is no name"),
+    (["verify", "ffff"], 66, "ffff"),
+    (["verify"], 66, "nothing was published"),
+    (["show", "'; DROP TABLE x"], 66, "no run, model version or snapshot"),
+    (["promote", "no-such-model", "--reason", "x"], 66, "no-such-model"),
+    (["promote", "x"], 2, "--reason"),
+    (["rollback", "--reason", "x"], 66, "no other champion"),
+    (["sql", "SELECT 1"], 66, "nothing was published"),
+    (["sql", "--snapshot", "zz", "SELECT 1"], 66, "zz"),
+    (["nonsense"], 2, "nonsense"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "said"), BAD, ids=[" ".join(each[0])[:40] for each in BAD])
+def test_bad_input_gets_one_line_and_its_exit_code(world: World, arguments: list[str], code: int, said: str) -> None:
+    """On stderr, for a person; with --json, one document on stdout for a program."""
+    result = world.run(*arguments)
+    assert (result.code, len(lines(result.err)), result.out) == (code, 1, "")
+    assert said in result.err
+    assert "Traceback" not in result.err
+
+    as_json = world.run(*arguments, "--json")
+    assert as_json.code == code
+    assert as_json.json["error"]["code"] == code
+
+
+def test_no_warehouse_is_said_in_one_line(world: World) -> None:
+    """66, where it was looked for, and how to make one."""
+    world.warehouse.unlink()
+    result = world.run("run", "--as-of", "2013-04-12")
+
+    assert result.code == 66
+    assert "score demo --load-only" in result.err
+
+
+def test_a_warehouse_that_is_open_for_writing_is_unavailable(world: World) -> None:
+    """69: it is there, and cannot be read now."""
+    program = (
+        f"import duckdb, time; c = duckdb.connect({str(world.warehouse)!r}); print('open', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline().strip() == "open"
+        result = world.run("run", "--as-of", "2013-04-12")
+        writer.kill()
+
+    assert result.code == 69
+
+
+def test_a_renamed_source_column_is_named_with_the_file(world: World) -> None:
+    """65: which column, which file."""
+    world.sql("ALTER TABLE flight_outcomes RENAME arr_delay_min TO arrival_delay")
+    result = world.run("run", "--as-of", "2013-04-12")
+
+    assert result.code == 65
+    assert "arr_delay_min" in result.err
+    assert "outcomes_v1.sql" in result.err
+
+
+def test_duplicate_keys_are_counted_and_refused(world: World) -> None:
+    """65, no row contents."""
+    world.sql("INSERT INTO scheduled_flights FROM scheduled_flights WHERE flight_date = DATE '2013-04-12'")
+    result = world.run("run", "--as-of", "2013-04-12")
+
+    assert result.code == 65
+    assert "occur more than once" in result.err
+
+
+def test_an_edited_released_file_stops_the_night(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """80: one more space is enough."""
+    folder = tmp_path / "sql"
+    shutil.copytree(definition.sql_root(), folder)
+    monkeypatch.setattr(definition, "sql_root", lambda: folder)
+    with (folder / "flight_delay" / "weather_v1.sql").open("a") as file:
+        file.write(" ")
+    result = world.run("run", "--as-of", "2013-04-12")
+
+    assert result.code == 80
+    assert "weather_v1.sql" in result.err
+
+
+STAGES = [
+    ("objects", "objects/*/*.parquet", "objects"),
+    ("snapshot manifest", "snapshots/flight_delay/2013-04-12/*/manifest.json", "objects"),
+    ("kept scores", "runs/flight_delay/*/*/scores.parquet", "objects"),
+    ("kept features", "runs/flight_delay/*/*/features.parquet", "objects"),
+    ("model", "models/flight_delay/*/model.txt", "model"),
+    ("model manifest", "models/flight_delay/*/manifest.json", "model"),
+]
+
+
+@pytest.mark.parametrize(("what", "pattern", "stage"), STAGES, ids=[each[0] for each in STAGES])
+def test_one_flipped_bit_is_found_and_its_stage_named(world: World, what: str, pattern: str, stage: str) -> None:
+    """`verify` exits with 80, names the first stage and the file."""
+    run = world.run("run", "--as-of", "2013-04-12", "--json").json["runs"][0]
+    used = objects_of(world, run["snapshot_digest"]) if what == "objects" else sorted(world.home.glob(pattern))
+    flip(used[-1])
+
+    result = world.run("verify", "--json")
+
+    assert result.code == 80
+    verdict = result.json["runs"][0]
+    assert (verdict["run_id"], verdict["identical"], verdict["first_divergence"]) == (run["run_id"], False, stage)
+    assert str(used[-1]) in verdict["detail"]
+
+
+def objects_of(world: World, digest: str) -> list[Path]:
+    """The objects that a snapshot refers to."""
+    folder = world.home / "snapshots" / "flight_delay" / "2013-04-12" / digest
+    body = read_document(folder / "manifest.json", "snapshot")
+    digests = [part[4] for table in body["tables"] for part in table["partitions"]]
+    return [world.home / "objects" / each[:2] / f"{each}.parquet" for each in digests]
+
+
+@pytest.mark.parametrize("pattern", ["runs/*/*/*/manifest.json", "events/*/00000002.json"])
+def test_a_damaged_manifest_or_event_stops_every_command(world: World, pattern: str) -> None:
+    """80, with the file's name."""
+    world.run("run", "--as-of", "2013-04-12")
+    damaged = next(iter(sorted(world.home.glob(pattern))))
+    flip(damaged)
+
+    result = world.run("verify")
+
+    assert result.code == 80
+    assert str(damaged) in result.err
+
+
+def test_nothing_is_published_from_a_damaged_object_or_model(world: World) -> None:
+    """The next night reads the same objects, and stops before it shows anything."""
+    first = world.run("run", "--as-of", "2013-04-12", "--json").json["runs"][0]
+    damaged = objects_of(world, first["snapshot_digest"])[10]
+    flip(damaged)
+    assert world.run("run", "--as-of", "2013-04-13").code == 80
+    flip(damaged)
+
+    model = next(world.home.glob("models/*/*/model.txt"))
+    flip(model)
+    assert world.run("run", "--as-of", "2013-04-13").code == 80
+    flip(model)
+
+    assert world.published("SELECT count(*) FROM publications") == [(1,)]
+    assert world.run("run", "--as-of", "2013-04-13").code == 0
+
+
+def test_an_event_that_was_taken_out_is_missed(world: World) -> None:
+    """The chain has a gap: 80."""
+    world.run("run", "--as-of", "2013-04-13")
+    world.run("run", "--as-of", "2013-04-14")
+    next(world.home.glob("events/*/00000002.json")).unlink()
+
+    assert world.run("run", "--as-of", "2013-04-14").code == 80
+
+
+def test_the_same_run_with_other_scores_is_an_alarm(world: World) -> None:
+    """81, and the message says how to look into it."""
+    run = world.run("run", "--as-of", "2013-04-12", "--json").json["runs"][0]
+    manifest = next(world.home.glob("runs/*/*/*/manifest.json"))
+    write_document(manifest, "run", {**read_document(manifest, "run"), "scores_digest": "0" * 64})
+
+    result = world.run("backfill", "--as-of", "2013-04-12")
+
+    assert result.code == 81
+    assert f"score verify {run['run_id']}" in result.err
+    assert world.run("verify", "--json").json["runs"][0]["first_divergence"] == "raw_scores"
+
+
+def test_changed_published_rows_are_found(world: World) -> None:
+    """Somebody put another database in the place of the analysts' views."""
+    run = world.run("run", "--as-of", "2013-04-12", "--json").json["runs"][0]
+    published = world.home / "scores.duckdb"
+    rows = world.published("SELECT state FROM built_from")
+    published.unlink()
+    with duckdb.connect(str(published)) as con:
+        con.execute("CREATE TABLE built_from AS SELECT ? AS state", [rows[0][0]])
+        kept = next(world.home.glob("runs/*/*/*/scores.parquet"))
+        halved = f"SELECT * REPLACE (score / 2 AS score), now() AS scored_at FROM '{kept}'"
+        con.execute(f"CREATE VIEW flight_delay_history AS {halved}")
+
+    result = world.run("verify", run["run_id"], "--json")
+
+    assert result.code == 81
+    assert result.json["runs"][0]["first_divergence"] == "published"
+
+
+def test_a_second_process_is_told_that_the_job_is_busy(world: World) -> None:
+    """75 within a second, with the holder's process id."""
+    lock = world.home / "locks" / "flight_delay.lock"
+    with lock.open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write("process 4711, since 2013-04-12T04:45:00Z")
+        held.flush()
+        began = time.monotonic()
+        result = world.run("run", "--as-of", "2013-04-12")
+        took = time.monotonic() - began
+
+    assert result.code == 75
+    assert "process 4711" in result.err
+    assert took < 5
+
+
+def test_a_terminated_run_leaves_nothing_half_done(world: World) -> None:
+    """SIGTERM in the middle: 143, staging empty, the next run needs nobody."""
+    program = [sys.executable, "-c", "from jobs.cli import main; main()", "run", "--as-of", "2013-04-12"]
+    with subprocess.Popen(
+        program, env={**os.environ, "PYTHONPATH": str(Path.cwd())}, stderr=subprocess.PIPE
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not any((world.home / "staging").glob("*/*.parquet")) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=30)
+
+    assert process.returncode == 143
+    assert len(lines(said.decode())) == 1
+    assert list((world.home / "staging").iterdir()) == []
+    assert world.run("run", "--as-of", "2013-04-12").code == 0
+
+
+def test_a_bug_is_one_line_and_its_trace_is_in_the_log(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """70: what no table of failures knows."""
+
+    def broken(*_arguments: object) -> None:
+        raise ZeroDivisionError("secret row contents")
+
+    monkeypatch.setattr("jobs.steps.nights.score_snapshot", broken)
+    result = world.run("run", "--as-of", "2013-04-12")
+
+    assert result.code == 70
+    assert len(lines(result.err)) == 1
+    assert "secret" not in result.err
+    assert "ZeroDivisionError" in (world.home / "log" / "score.log").read_text()
+
+
+def test_a_full_disk_keeps_the_previous_state(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """74 when an fsync fails; not acknowledged, and the next run does the night."""
+    world.run("run", "--as-of", "2013-04-12")
+
+    def full(_path: object) -> None:
+        raise OSError(28, "No space left on device", "scores.parquet")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.store.objects.sync_file", full)
+        result = world.run("run", "--as-of", "2013-04-13")
+
+    assert result.code == 74
+    assert "No space left" in result.err
+    assert world.published("SELECT count(*) FROM publications") == [(1,)]
+    assert world.run("run", "--as-of", "2013-04-13").code == 0
+
+
+def test_a_kill_between_event_and_views_is_mended_by_the_next_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event says published, the analysts' views do not show it yet: whoever comes next builds them."""
+    world.run("run", "--as-of", "2013-04-12")
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.steps.nights.refresh_views", lambda *_: False)
+        world.run("run", "--as-of", "2013-04-13")
+    assert world.published("SELECT max(as_of)::VARCHAR FROM flight_delay") == [("2013-04-12",)]
+
+    assert world.run("run", "--as-of", "2013-04-13", "--json").json["runs"][0]["status"] == "already_published"
+    assert world.published("SELECT max(as_of)::VARCHAR FROM flight_delay") == [("2013-04-13",)]
+
+
+def test_json_is_one_document_even_when_some_nights_fail(world: World) -> None:
+    """Runs and the error, in one object."""
+    world.sql("DELETE FROM scheduled_flights WHERE flight_date = DATE '2013-04-13'")
+    world.run("run", "--as-of", "2013-04-12")
+    content = json.loads(world.run("run", "--as-of", "2013-04-14", "--json").out)
+
+    assert content["error"]["code"] == 3
+    assert content["error"]["name"] == "incomplete"
+    assert len(content["runs"]) == 2
