@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import FrameType
 
     from jobs.definition import Job
-    from jobs.screen import Screen
+    from jobs.screen import Screen, Tell
     from jobs.settings import Settings
     from jobs.steps.nights import Desk, Outcome
     from jobs.store.home import Home
@@ -422,7 +422,7 @@ def _only_job(name: str | None) -> Job:
     return jobs[0]
 
 
-def _desks(name: str | None, threads: int, tell: Callable[[str], None]) -> list[Desk]:
+def _desks(name: str | None, threads: int, tell: Tell) -> list[Desk]:
     from jobs.steps.nights import Desk
 
     settings, home = _open()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from features.clock import Cutoff
 from jobs.days import Calendar, ZoneUnknown, zone
-from jobs.queries.released import find_queries
+from jobs.queries.released import find_queries, require_unedited
 from jobs.store.home import safe_name
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ class Job:
 
     def queries(self) -> tuple[Query, ...]:
         """The job's versioned SQL, checked, in the order of the TOML."""
-        return tuple(find_queries(self.sql_folder, dict(self.sql_versions)).values())
+        versions = dict(self.sql_versions)
+        require_unedited(self.sql_folder, versions)
+        return tuple(find_queries(self.sql_folder, versions).values())
 
     def features(self) -> FeatureModule:
         """The job's feature module."""

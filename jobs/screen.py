@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -66,19 +66,34 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, numbers:
     console.print(grid)
 
 
+class Tell(Protocol):
+    """Says what is being done now, and which share of the whole is done, where that is known."""
+
+    def __call__(self, text: str, share: float | None = None, /) -> None:
+        """Say it."""
+
+
+def silent(_text: str, _share: float | None = None, /) -> None:
+    """Progress that nobody watches."""
+
+
 @contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
-    """Say what is going on, on stderr and only to a terminal: what was said last, and for how long."""
+def progress() -> Iterator[Tell]:
+    """Show progress on stderr, only to a terminal: what is being done, a bar, the time so far."""
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield silent
         return
     from rich.console import Console  # noqa: PLC0415  slow to import
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting")
-        yield lambda text: bar.update(task, description=text)
+        task = bar.add_task("starting", total=None)
+
+        def tell(text: str, share: float | None = None, /) -> None:
+            bar.update(task, description=text, total=None if share is None else 1.0, completed=share or 0.0)
+
+        yield tell
 
 
 def _cell(value: object, *, as_number: bool) -> str:

@@ -69,6 +69,20 @@ def require_released(query: Query) -> None:
         raise _edited(query.path, query.table, query.version)
 
 
+def require_unedited(folder: Path, versions: Mapping[str, int]) -> None:
+    """Pass if none of a job's released files was edited; looked at before any of them is parsed.
+
+    Raises:
+        QueryEdited: naming the first that was.
+        QueryMissing: if one is gone.
+        ReleaseListDamaged: if the list cannot be read.
+    """
+    wanted = {file_name(table, version) for table, version in versions.items()}
+    for name, digest in read_released(folder).items():
+        if name in wanted:
+            _require_unchanged(folder / name, digest)
+
+
 def release(folder: Path) -> tuple[str, ...]:
     """Add every SQL file of a job that is not in the list, after all rules passed; the names that were added.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from itertools import count
 from typing import TYPE_CHECKING
 
 from jobs.definition import load_job
@@ -21,10 +22,11 @@ from jobs.store.runs import SCORES_FILE, run_folder
 from jobs.warehouse.sample import load_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from jobs.definition import Job
+    from jobs.screen import Tell
     from jobs.settings import Settings
     from jobs.steps.nights import Outcome
     from jobs.steps.verifying import Verdict
@@ -35,6 +37,7 @@ JOB = "flight_delay"
 TRAINED_AS_OF = date(2013, 9, 1)
 WEEK = tuple(TRAINED_AS_OF + timedelta(days=n) for n in range(7))
 _RISKIEST = 10
+_TOLD = 21  # 3 for loading, 3 for training, 7 nights, 7 replays, 1 comparison
 _SHOWN = ("rank", "score", "flight_date", "carrier", "flight", "origin")
 
 
@@ -79,7 +82,7 @@ class Demonstration:
         }
 
 
-def load_demo(settings: Settings, until: date | None, tell: Callable[[str], None]) -> Loaded:
+def load_demo(settings: Settings, until: date | None, tell: Tell) -> Loaded:
     """Build the sample warehouse where the settings say, or bring it forward to what was known before `until`."""
     job = load_job(JOB)
     settings.warehouse_file.parent.mkdir(parents=True, exist_ok=True)
@@ -87,9 +90,10 @@ def load_demo(settings: Settings, until: date | None, tell: Callable[[str], None
     return Loaded(done.path, done.step, until, done.rows, done.added)
 
 
-def whole_demo(settings: Settings, until: date | None, threads: int, tell: Callable[[str], None]) -> Demonstration:
+def whole_demo(settings: Settings, until: date | None, threads: int, tell: Tell) -> Demonstration:
     """Load, train, score the week night by night, replay every night, compare with what happened; twice is once."""
     began = time.monotonic()
+    tell = _counted(tell)
     home, job = open_home(settings.home), load_job(JOB)
     loaded = load_demo(settings, until, tell)
     nights = [night for night in WEEK if until is None or night <= until] or [until or TRAINED_AS_OF]
@@ -105,6 +109,12 @@ def whole_demo(settings: Settings, until: date | None, threads: int, tell: Calla
     quality = _quality(desk, nights)
     champion = read_chain(home, JOB).champion(nights[-1])
     return Demonstration(home, loaded, champion, outcomes, tuple(verdicts), quality, time.monotonic() - began)
+
+
+def _counted(tell: Tell) -> Tell:
+    """Tell with the share of the whole demonstration, by the number of things told so far."""
+    told = count()
+    return lambda text, _share=None, /: tell(text, min(1.0, next(told) / _TOLD))
 
 
 def _train_once(desk: Desk, as_of: date) -> None:

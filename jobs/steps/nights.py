@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from jobs.environment import environment, host, lock_sha256
 from jobs.exits import Failure, failure_of, known_failures
+from jobs.screen import silent
 from jobs.steps.scoring import matching_features, score_snapshot
 from jobs.steps.snapshots import find_kept, take_snapshot
 from jobs.store.digest import rows_digest
@@ -22,10 +23,11 @@ from jobs.store.views import refresh_views
 from jobs.warehouse.engine import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import date
 
     from jobs.definition import Job
+    from jobs.screen import Tell
     from jobs.settings import Settings
     from jobs.steps.scoring import Scored
     from jobs.store.documents import Json
@@ -78,7 +80,7 @@ class Desk:
     home: Home
     all_jobs: Sequence[Job]
     threads: int = 1
-    tell: Callable[[str], None] = field(default=lambda _: None)
+    tell: Tell = silent
 
 
 def plan(chain: Chain, today: date) -> tuple[tuple[date, ...], int]:
@@ -86,15 +88,12 @@ def plan(chain: Chain, today: date) -> tuple[tuple[date, ...], int]:
 
     On the first run: today only. Afterwards: every night since the first that is neither published nor skipped.
     """
-    nightly = chain.nightly()
-    if not nightly or today <= nightly[0]:
+    first = chain.first_nightly()
+    if first is None or today <= first:
         return (today,), 0
     closed = chain.closed()
-    open_nights = [
-        night
-        for n in range((today - nightly[0]).days + 1)
-        if (night := nightly[0] + n * _DAY) not in closed or night == today
-    ]
+    nights = (first + n * _DAY for n in range((today - first).days + 1))
+    open_nights = [night for night in nights if night not in closed or night == today]
     return tuple(open_nights[:MOST_NIGHTS]), max(0, len(open_nights) - MOST_NIGHTS)
 
 
@@ -147,8 +146,8 @@ def backfill(desk: Desk, nights: Sequence[date], wish: Wish, wait_s: float = 0.0
 
 def _each(desk: Desk, nights: Sequence[date], wish: Wish) -> Iterator[Outcome]:
     """Score nights in order. What is wrong with one night leaves the others; what is wrong with the place ends it."""
-    for night in nights:
-        desk.tell(f"scoring {desk.job.name} as of {night}")
+    for done, night in enumerate(nights):
+        desk.tell(f"scoring {desk.job.name} as of {night}", done / len(nights) if len(nights) > 1 else None)
         try:
             yield score_night(desk, night, wish)
         except known_failures() as error:

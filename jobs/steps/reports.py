@@ -97,19 +97,19 @@ def _trained_json(each: Trained) -> dict[str, object]:
         "metrics": version.metrics,
         "training": version.training,
         "snapshot_digest": version.snapshot_digest,
-        "champion": each.became_champion,
+        "champion": each.champion,
     }
 
 
 def _trained_lines(each: Trained) -> None:
     version = each.version
-    role = "champion" if each.became_champion else "challenger"
+    role = "champion" if each.champion else "challenger"
     facts = version.training
     nights = f"{facts['nights']} nights from {facts['first_night']} to {facts['last_night']}"
     say(f"model {version.version} of {version.job} ({role}): {each.rows:,} rows, {nights}")
-    quality_lines(
-        version.metrics.get("quality"), "on the last nights, by a model that was trained on the nights before them"
-    )
+    quality_lines(version.metrics.get("quality"), "on the last nights, by a model of the nights before them")
+    if not each.champion:
+        say(f"make it champion: score promote {version.version} {version.job} --reason '...'")
 
 
 def quality_lines(found: object, where: str) -> None:

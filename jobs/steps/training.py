@@ -19,10 +19,11 @@ from jobs.store.registry import ModelVersion, keep_version, seal_of_text
 from models.training import TrainingSet, train
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import date
 
     from jobs.definition import Job
+    from jobs.screen import Tell
     from jobs.settings import Settings
     from jobs.store.documents import Json
     from jobs.store.home import Home
@@ -53,16 +54,14 @@ class TrainingRows:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training gave: the version, and whether it became champion because it is the first."""
+    """What a training gave: the version, and whether it is the champion (the first one is)."""
 
     version: ModelVersion
     rows: int
-    became_champion: bool
+    champion: bool
 
 
-def train_version(
-    job: Job, settings: Settings, home: Home, as_of: date, *, threads: int, tell: Callable[[str], None]
-) -> Trained:
+def train_version(job: Job, settings: Settings, home: Home, as_of: date, *, threads: int, tell: Tell) -> Trained:
     """Train on what was known before `as_of` began; the job's first version becomes its champion.
 
     Raises:
@@ -165,8 +164,9 @@ def _json(content: Mapping[str, object]) -> dict[str, Json]:
 def _promote_first(job: Job, settings: Settings, home: Home, version: ModelVersion) -> bool:
     with locked(home.lock(job.name), wait_s=60.0):
         chain = read_chain(home, job.name)
-        if any(event.kind == PROMOTED for event in chain.events):
-            return False
+        promoted = [event.model_version for event in chain.events if event.kind == PROMOTED]
+        if promoted:
+            return promoted[-1] == version.version
         append(
             home, chain, PROMOTED,
             at=settings.clock(), reason="first version", as_of=version.as_of, model_version=version.version,

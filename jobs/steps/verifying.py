@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from jobs.definition import Job
     from jobs.exits import Failure
+    from jobs.screen import Tell
     from jobs.steps.scoring import Scored
     from jobs.store.home import Home
     from jobs.store.registry import ModelVersion
@@ -68,13 +69,14 @@ class _Replay:
 
 
 def verify_runs(
-    jobs: Sequence[Job], home: Home, run_ids: Sequence[str], *, everything: bool, tell: Callable[[str], None]
+    jobs: Sequence[Job], home: Home, run_ids: Sequence[str], *, everything: bool, tell: Tell
 ) -> list[Verdict]:
     """Replay the runs that are named, or all, or else the one that was shown last of each job."""
     by_name = {job.name: job for job in jobs}
     verdicts = []
-    for run in _chosen(home, tuple(by_name), run_ids, everything=everything):
-        tell(f"replaying {run.inputs.job} as of {run.inputs.as_of}")
+    chosen = _chosen(home, tuple(by_name), run_ids, everything=everything)
+    for done, run in enumerate(chosen):
+        tell(f"replaying {run.inputs.job} as of {run.inputs.as_of}", done / len(chosen))
         verdicts.append(verify_run(by_name[run.inputs.job], home, run))
     return verdicts
 

@@ -84,10 +84,9 @@ class Chain:
         """The as-ofs that need no scoring any more: published or skipped."""
         return {each.as_of for each in self.events if each.kind in {PUBLISHED, SKIPPED}}
 
-    def nightly(self) -> tuple[date, ...]:
-        """The as-ofs that the nightly command published, or that were skipped, in order."""
-        nights = {each.as_of for each in self._of(PUBLISHED) if each.reason == NIGHTLY}
-        return tuple(sorted(nights | {each.as_of for each in self._of(SKIPPED)}))
+    def first_nightly(self) -> date | None:
+        """The as-of that the nightly command published first of all; null before that."""
+        return next((each.as_of for each in self._of(PUBLISHED) if each.reason == NIGHTLY), None)
 
     def _of(self, kind: str) -> list[Event]:
         return [each for each in self.events if each.kind == kind]

@@ -83,7 +83,7 @@ def _broken(item: tuple[Path, FileSeal]) -> Exception | None:
 
 def write_parquet(con: duckdb.DuckDBPyConnection, frame: pl.DataFrame, path: Path) -> FileSeal:
     """Write a frame in its order, durably: equal rows give equal bytes, for any number of threads."""
-    con.register("rows_to_write", frame)
+    con.register("rows_to_write", frame.rechunk())  # where chunks end would move where row groups end
     con.execute(f"COPY (FROM rows_to_write) TO '{_quoted(path)}' ({PARQUET})")
     con.unregister("rows_to_write")
     sync_file(path)

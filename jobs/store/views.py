@@ -38,6 +38,7 @@ CREATE TABLE runs (
     run_id VARCHAR, job VARCHAR, as_of DATE, model_version VARCHAR, snapshot_digest VARCHAR, features_digest VARCHAR,
     scores_digest VARCHAR, row_count BIGINT, scored_at TIMESTAMPTZ, current BOOLEAN
 );
+COMMENT ON TABLE built_from IS 'digest of the events that this database shows; another state is built anew';
 COMMENT ON TABLE publications IS 'one row per change of what analysts see: from published_at on, as_of showed run_id';
 COMMENT ON COLUMN publications.seq IS 'place in the job''s chain of events';
 COMMENT ON COLUMN publications.published_at IS 'instant of the change, UTC';

@@ -324,3 +324,29 @@ def test_json_is_one_document_even_when_some_nights_fail(world: World) -> None:
     assert content["error"]["code"] == 3
     assert content["error"]["name"] == "incomplete"
     assert len(content["runs"]) == 2
+
+
+def test_several_processes_take_the_same_snapshot_at_once(world: World) -> None:
+    """No lock is needed: all succeed, with the same digest, and the store is whole."""
+    program = [sys.executable, "-c", "from jobs.cli import main; main()", "snapshot", "--as-of", "2013-04-12", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    started = [subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    printed = [process.communicate(timeout=120)[0] for process in started]
+
+    assert [process.returncode for process in started] == [0, 0, 0]
+    assert len({json.loads(each)["digest"] for each in printed}) == 1
+    assert len(list((world.home / "snapshots" / "flight_delay" / "2013-04-12").iterdir())) == 1
+    assert world.run("run", "--as-of", "2013-04-12").code == 0
+    assert world.run("verify").code == 0
+
+
+def test_an_edit_that_no_longer_parses_is_still_called_an_edit(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """80 and not 78: what was released is looked at before it is parsed."""
+    folder = tmp_path / "sql"
+    shutil.copytree(definition.sql_root(), folder)
+    monkeypatch.setattr(definition, "sql_root", lambda: folder)
+    (folder / "flight_delay" / "weather_v1.sql").write_text("DROP TABLE weather")
+
+    assert world.run("run", "--as-of", "2013-04-12").code == 80

@@ -29,9 +29,9 @@ with staging(Home(Path(sys.argv[1]))) as folder:
 OPENS = """
 import sys
 from pathlib import Path
+from jobs.store.home import open_home
 print("ready", flush=True)
 sys.stdin.readline()
-from jobs.store.home import open_home
 open_home(Path(sys.argv[1]))
 """
 
@@ -177,9 +177,13 @@ def test_staging_without_an_owner_is_dropped_and_a_file_in_it_left(home: Home) -
 
 
 def test_staging_is_gone_afterwards_whatever_happened(home: Home) -> None:
-    with pytest.raises(KeyError), staging(home) as folder:
-        (folder / "half").mkdir()
-        raise KeyError
+    def fail() -> None:
+        with staging(home) as folder:
+            (folder / "half").mkdir()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     with staging(home) as one, staging(home) as two:
         assert one != two
 
@@ -203,6 +207,7 @@ def test_only_what_is_there_already_is_taken_for_settled(home: Home) -> None:
     (home.root / "models").mkdir()
     (home.models("job")).write_text("a file")
 
-    with staging(home) as folder, pytest.raises(FileExistsError):
+    with staging(home) as folder:
         (folder / "version").mkdir()
-        settle(folder / "version", home.models("job") / "version")
+        with pytest.raises(FileExistsError):
+            settle(folder / "version", home.models("job") / "version")
