@@ -103,6 +103,7 @@ def demo(
             return
         done = whole_demo(settings, until, threads, tell)
     screen.show(done.to_json(), lambda: show_demo(done))
+    raise typer.Exit(done.code)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jobs.definition import load_job
 from jobs.screen import say, table
 from jobs.steps.evaluating import NothingHappened, evaluate
-from jobs.steps.nights import Desk, run_nightly
+from jobs.steps.nights import Desk, exit_code, run_nightly
 from jobs.steps.reports import SHORT, outcome_json, quality_lines
 from jobs.steps.training import train_version
 from jobs.steps.verifying import verify_run
@@ -67,6 +67,11 @@ class Demonstration:
     verdicts: tuple[Verdict, ...]
     quality: Quality | None
     seconds: float
+
+    @property
+    def code(self) -> int:
+        """The exit code: of the nights, else of the replays."""
+        return exit_code(self.outcomes) or max((verdict.code for verdict in self.verdicts), default=0)
 
     def to_json(self) -> dict[str, object]:
         """The same as JSON has it."""
@@ -142,6 +147,9 @@ def show_loaded(loaded: Loaded) -> None:
 def show_demo(done: Demonstration) -> None:
     """The demonstration, for a person: the riskiest flights, the quality, the replays, what to type next."""
     show_loaded(done.loaded)
+    for outcome in done.outcomes:
+        if outcome.failure:
+            say(f"as of {outcome.as_of}: {outcome.failure.message}")
     last = [outcome for outcome in done.outcomes if outcome.run][-1:]
     for outcome in last:
         _show_riskiest(done, outcome)

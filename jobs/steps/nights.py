@@ -135,19 +135,19 @@ def backfill(desk: Desk, nights: Sequence[date], wish: Wish, wait_s: float = 0.0
     outcomes: list[Outcome] = []
     for night in nights:
         require_begun(desk.job, desk.settings, night)
-    for night in nights:
+    for done, night in enumerate(nights):
         with locked(desk.home.lock(desk.job.name), wait_s):
-            outcomes += _each(desk, (night,), wish)
+            outcomes += _each(desk, (night,), wish, done / len(nights))
         refresh_views(desk.home, desk.all_jobs)
         if outcomes[-1].failure and outcomes[-1].failure.code not in _OF_THE_NIGHT:
             break
     return outcomes
 
 
-def _each(desk: Desk, nights: Sequence[date], wish: Wish) -> Iterator[Outcome]:
+def _each(desk: Desk, nights: Sequence[date], wish: Wish, share: float = 0.0) -> Iterator[Outcome]:
     """Score nights in order. What is wrong with one night leaves the others; what is wrong with the place ends it."""
     for done, night in enumerate(nights):
-        desk.tell(f"scoring {desk.job.name} as of {night}", done / len(nights) if len(nights) > 1 else None)
+        desk.tell(f"scoring {desk.job.name} as of {night}", share + done / len(nights))
         try:
             yield score_night(desk, night, wish)
         except known_failures() as error:

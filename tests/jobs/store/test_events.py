@@ -152,14 +152,21 @@ def test_a_run_is_first_shown_once_even_if_it_becomes_current_again(home: Home, 
     }  # fmt: skip
 
 
-def test_nights_are_closed_by_publishing_or_skipping_and_nightly_by_the_nightly_command(
-    home: Home, folder: Path
-) -> None:
-    """A backfill closes its night, but the catching up starts after the newest nightly one."""
+def test_nights_are_closed_by_publishing_or_skipping_and_not_by_keeping(home: Home, folder: Path) -> None:
     del folder
     add(home, PUBLISHED, 9, "run-9", "backfill")
-    add(home, RECORDED, 8, "run-8", NIGHTLY)
+    add(home, RECORDED, 8, "run-8", "backfill")
     chain = add(home, SKIPPED, 4, reason="no flights")
 
     assert chain.closed() == {day(1), day(2), day(4), day(9)}
-    assert chain.nightly() == (day(1), day(2), day(4))
+
+
+def test_the_first_night_is_the_one_that_the_nightly_command_published_first(home: Home) -> None:
+    """Not the earliest: a backfill may have gone further back, by hand or later."""
+    assert read_chain(home, JOB).first_nightly() is None
+    add(home, PROMOTED, 1, "model-1", NIGHTLY)
+    add(home, SKIPPED, 2, reason=NIGHTLY)
+    assert add(home, PUBLISHED, 3, "run-3", "backfill").first_nightly() is None
+
+    add(home, PUBLISHED, 5, "run-5")
+    assert add(home, PUBLISHED, 4, "run-4").first_nightly() == day(5)

@@ -109,7 +109,7 @@ def test_a_version_under_another_name_or_job_is_refused(home: Home) -> None:
 
 def test_a_damaged_replaced_or_missing_model_never_reaches_the_library(home: Home) -> None:
     path = keep(home) / "model.txt"
-    for content in (TEXT.encode()[:-1], TEXT.encode() + b"\n", b"", TEXT.encode().replace(b"tree", b"tree"), b"\xff"):
+    for content in (TEXT.encode()[:-1], TEXT.encode() + b"\n", b"", TEXT.encode().replace(b"tree", b"treE"), b"\xff"):
         path.write_bytes(content)
         with pytest.raises(ObjectDamaged, match=r"model\.txt is not what was written"):
             read_model_text(home, VERSION)
