@@ -142,14 +142,10 @@ def run(
 ) -> None:
     """The nightly command: score the missed nights and then today (or the as-of) with the champion, and publish."""
     from jobs.screen import progress
-    from jobs.steps.nights import run_nightly
+    from jobs.steps.nights import run_jobs
 
     with progress() as tell:
-        outcomes = [
-            outcome
-            for desk in _desks(job, threads, tell)
-            for outcome in run_nightly(desk, as_of or desk.settings.today(desk.job.calendar), wait)
-        ]
+        outcomes = run_jobs(_desks(job, threads, tell), as_of, wait)
     _finish(json, outcomes)
 
 

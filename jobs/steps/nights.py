@@ -82,6 +82,11 @@ class Desk:
     threads: int = 1
     tell: Tell = silent
 
+    @property
+    def today(self) -> date:
+        """The day that it is in the job's zone."""
+        return self.settings.today(self.job.calendar)
+
 
 def plan(chain: Chain, today: date) -> tuple[tuple[date, ...], int]:
     """Which nights the nightly command scores, oldest first, and how many more wait; touches nothing.
@@ -117,6 +122,19 @@ def require_begun(job: Job, settings: Settings, as_of: date) -> None:
     today = settings.today(job.calendar)
     if as_of > today:
         raise AsOfInFuture(f"{as_of} has not begun yet in {job.calendar.zone_name}; the last as-of is {today}")
+
+
+def run_jobs(desks: Sequence[Desk], as_of: date | None, wait_s: float = 0.0) -> list[Outcome]:
+    """The nightly command for several jobs: one that cannot work does not stop the others."""
+    if len(desks) == 1:
+        return run_nightly(desks[0], as_of or desks[0].today, wait_s)
+    outcomes: list[Outcome] = []
+    for desk in desks:
+        try:
+            outcomes += run_nightly(desk, as_of or desk.today, wait_s)
+        except known_failures() as error:
+            outcomes.append(Outcome(desk.job.name, as_of or desk.today, "failed", failure=failure_of(error)))
+    return outcomes
 
 
 def run_nightly(desk: Desk, as_of: date, wait_s: float = 0.0) -> list[Outcome]:

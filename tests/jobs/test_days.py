@@ -7,7 +7,6 @@ import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -53,7 +52,7 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(f"{text}+00:00")
 
 
-@pytest.mark.parametrize(("name", "text", "hours", "begins"), ODD_DAYS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "text", "hours", "begins"), ODD_DAYS, ids=str)
 def test_a_day_begins_with_its_first_instant_and_is_as_long_as_it_is(
     name: str, text: str, hours: float, begins: str
 ) -> None:
@@ -75,7 +74,7 @@ def test_days_follow_each_other_without_gap_or_overlap(name: str) -> None:
     ):
         if begins < ends:
             assert calendar.day_of(begins) == calendar.day_of(ends - timedelta(microseconds=1)) == day
-            assert begins.astimezone(ZoneInfo(name)).date() == day
+            assert begins.astimezone(zone(name)).date() == day
 
 
 instants = st.datetimes(datetime(1970, 1, 3), datetime(2035, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001  bounds
@@ -94,12 +93,12 @@ def test_an_hour_that_comes_twice_is_of_the_day_that_had_begun() -> None:
     """Goose Bay: after the first minute of 7 November the clocks showed 23:01 of the 6th again."""
     goose_bay, repeated = Calendar("America/Goose_Bay"), at("2010-11-07 03:30")
 
-    assert repeated.astimezone(ZoneInfo("America/Goose_Bay")).date() == date(2010, 11, 6)
+    assert repeated.astimezone(zone("America/Goose_Bay")).date() == date(2010, 11, 6)
     assert goose_bay.day_of(repeated) == date(2010, 11, 7)
 
 
 def test_an_instant_may_be_of_any_zone_but_must_have_one() -> None:
-    tokyo = datetime(2013, 9, 1, 13, tzinfo=ZoneInfo("Asia/Tokyo"))
+    tokyo = datetime(2013, 9, 1, 13, tzinfo=zone("Asia/Tokyo"))
 
     assert NEW_YORK.day_of(tokyo) == date(2013, 9, 1)
     assert NEW_YORK.day_of(tokyo - timedelta(microseconds=1)) == date(2013, 8, 31)
@@ -170,7 +169,10 @@ def test_every_zone_of_the_package_that_programs_know_can_be_read() -> None:
 
 
 def test_the_rules_are_the_package_s_whatever_the_host_says() -> None:
-    lines = "from datetime import date; from jobs.days import Calendar; print(Calendar('America/New_York').cutoff(date(2013, 9, 1)))"
+    lines = (
+        "from datetime import date; from jobs.days import Calendar; "
+        "print(Calendar('America/New_York').cutoff(date(2013, 9, 1)))"
+    )
     for host in ({"TZ": "Asia/Tokyo"}, {"TZ": "nonsense", "PYTHONTZPATH": "/nowhere"}):
         said = subprocess.run(
             [sys.executable, "-c", lines], cwd=ROOT, env=host, capture_output=True, text=True, check=True
@@ -233,10 +235,16 @@ def con() -> duckdb.DuckDBPyConnection:
     ),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_days_that_duckdb_counts_are_the_calendar_s(  # noqa: PLR0913  a row, its bounds, its zone
-    queries: dict[str, Query], con: duckdb.DuckDBPyConnection, name: str, role: str, start: date, days: int, horizon: int,
+def test_the_days_that_duckdb_counts_are_the_calendar_s(
+    queries: dict[str, Query],
+    con: duckdb.DuckDBPyConnection,
+    name: str,
+    role: str,
+    start: date,
+    days: int,
+    horizon: int,
     offsets: list[tuple[float, float]],
-) -> None:  # fmt: skip
+) -> None:
     """Event day and visible day of any row within the bounds, in SQL, are those of `Calendar.day_of`."""
     calendar, ahead = Calendar(name), horizon if role == "population" else 0
     end = start + days * DAY

@@ -119,8 +119,8 @@ def night(home: Home) -> Run:
 def test_the_relations_and_their_columns_are_those_of_the_design(home: Home) -> None:
     score_table = [
         ("flight_date", "DATE"), ("carrier", "VARCHAR"), ("flight", "INTEGER"), ("origin", "VARCHAR"),
-        ("as_of", "DATE"), ("score", "DOUBLE"), ("raw_score", "DOUBLE"), ("rank", "BIGINT"), ("model_version", "VARCHAR"),
-        ("run_id", "VARCHAR"), ("scored_at", "TIMESTAMP WITH TIME ZONE"),
+        ("as_of", "DATE"), ("score", "DOUBLE"), ("raw_score", "DOUBLE"), ("rank", "BIGINT"),
+        ("model_version", "VARCHAR"), ("run_id", "VARCHAR"), ("scored_at", "TIMESTAMP WITH TIME ZONE"),
     ]  # fmt: skip
     for relation in ("flight_delay", "flight_delay_latest", "flight_delay_history"):
         assert [column[:2] for column in seen(home, f"DESCRIBE {relation}")] == score_table
