@@ -203,11 +203,12 @@ def test_what_is_settled_first_stays(home: Home) -> None:
     assert (place / "manifest.json").read_text() == "first"
 
 
-def test_only_what_is_there_already_is_taken_for_settled(home: Home) -> None:
-    (home.root / "models").mkdir()
-    (home.models("job")).write_text("a file")
+def test_only_a_folder_that_is_there_already_is_taken_for_settled(home: Home) -> None:
+    """A file in its place is no version that somebody kept."""
+    home.models("job").mkdir(parents=True)
+    (home.models("job") / "version").write_text("a file")
 
     with staging(home) as folder:
         (folder / "version").mkdir()
-        with pytest.raises(FileExistsError):
+        with pytest.raises(NotADirectoryError):
             settle(folder / "version", home.models("job") / "version")

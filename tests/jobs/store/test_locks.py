@@ -45,8 +45,10 @@ def test_the_second_is_told_at_once_who_works_and_since_when(
 def test_who_waits_gets_the_lock_when_it_is_free(tmp_path: Path, process: Callable[..., subprocess.Popen[str]]) -> None:
     holder = process(HOLDS, tmp_path / "job.lock")
     assert holder.stdin is not None
+    began = time.monotonic()
     with pytest.raises(Busy), locked(tmp_path / "job.lock", 0.3):
         pass
+    assert time.monotonic() - began >= 0.3
 
     holder.stdin.write("\n")
     holder.stdin.flush()
