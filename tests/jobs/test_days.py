@@ -43,6 +43,8 @@ ODD_DAYS = [
     ("Asia/Kathmandu", "2013-09-01", 24, "2013-08-31 18:15"),
     ("Australia/Lord_Howe", "2013-10-06", 23.5, "2013-10-05 13:30"),  # the clocks change by half an hour
     ("Pacific/Kwajalein", "1993-08-21", 0, "1993-08-21 12:00"),
+    ("America/Toronto", "1919-03-30", 23.5, "1919-03-30 05:00"),  # at 23:30 on to 00:30: midnight lies inside
+    ("America/Toronto", "1919-03-31", 23.5, "1919-03-31 04:30"),
     ("UTC", "2013-09-01", 24, "2013-09-01 00:00"),
 ]
 ZONES = sorted({name for name, *_ in ODD_DAYS} | {"Asia/Gaza", "Africa/Monrovia", "Pacific/Kiritimati", "Asia/Beirut"})

@@ -52,8 +52,9 @@ def listed(comparison: Comparison) -> list[tuple[str, int, object, object]]:
 
 @pytest.mark.parametrize("known", ["appended", "rewritten"])
 def test_rows_of_the_past_are_inserted_changed_and_vanish(kept: Keep, between: Between, known: str) -> None:
-    before = kept("2013-09-01", [ONE, TWO, (3, AT, NOON, "c")], known=known)
-    after = kept("2013-09-01", [ONE, (2, AT, NOON, "B"), (4, AT, NOON, None)], known=known)
+    same = [ONE, (5, AT, NOON, None)]
+    before = kept("2013-09-01", [*same, TWO, (3, AT, NOON, "c")], known=known)
+    after = kept("2013-09-01", [*same, (2, AT, NOON, "B"), (4, AT, NOON, None)], known=known)
     found = between(before, after)
 
     assert listed(found) == [("changed", 2, "b", "B"), ("vanished", 3, "c", None), ("inserted", 4, None, None)]

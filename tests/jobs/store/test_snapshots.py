@@ -168,14 +168,16 @@ def test_a_snapshot_is_found_by_the_beginning_of_its_digest(home: Home, kept: Ke
         find_snapshots(home, one.digest[:12], [JOB, JOB])
 
 
-def test_it_opens_as_a_database_in_total_order(home: Home, snapshot: Snapshot) -> None:
+def test_it_opens_as_a_database_in_total_order(home: Home, kept: Keep) -> None:
     """Partitions come by event day and visible day, the rows of the view by key."""
+    snapshot = kept("2013-09-01", [(4 - number, *rest) for number, *rest in ROWS])
+
     with open_snapshot(home, snapshot) as con:
-        assert con.execute("SELECT id, value FROM events").fetchall() == [(1, "a"), (2, None), (3, "")]
+        assert con.execute("SELECT id, value FROM events").fetchall() == [(1, ""), (2, None), (3, "a")]
         assert con.execute("DESCRIBE events").fetchall()[0][:2] == ("event_day", "DATE")
     frame = read_tables(home, snapshot)["events"].collect()
     assert frame.columns == ["event_day", "visible_day", "id", "happened_at", "known_at", "value"]
-    assert frame["event_day"].to_list() == [date(2013, 8, 30), date(2013, 8, 30), date(2013, 8, 31)]
+    assert frame["event_day"].to_list() == [date(2013, 8, 31), date(2013, 8, 30), date(2013, 8, 30)]
 
 
 def test_a_table_without_rows_opens_with_its_types(home: Home, kept: Keep) -> None:
