@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _DAY = timedelta(days=1)
+_MICROSECOND = timedelta(microseconds=1)
 _INSTANT = pl.Datetime("us", "UTC")
 
 
@@ -29,40 +30,44 @@ class Cutoff:
     at: datetime
 
 
+class ZoneUnknown(Exception):
+    """The name is no time zone of the pinned tzdata package."""
+
+
 class CutoffDiffers(Exception):
     """A cutoff is not the beginning of its day in the zone that the features count days in."""
 
 
-def nights(cutoffs: Sequence[Cutoff], zone: str) -> pl.DataFrame:
+def nights(cutoffs: Sequence[Cutoff], zone_name: str) -> pl.DataFrame:
     """One row per night, oldest first: `as_of` (Date), `cutoff_at` (UTC).
 
     Raises:
-        CutoffDiffers: if an instant is not when its day begins in `zone`.
+        CutoffDiffers: if an instant is not when its day begins in that zone.
     """
     asked = {cutoff.as_of: cutoff.at for cutoff in cutoffs}
     for as_of, at in sorted(asked.items()):
-        if at != begins(as_of, zone):
+        if at != begins(as_of, zone_name):
             raise CutoffDiffers(
                 f"the cutoff of {as_of} is given as {at.isoformat()}, but the day begins at "
-                f"{begins(as_of, zone).isoformat()} in {zone}; give the beginning of the day in the job's zone"
+                f"{begins(as_of, zone_name).isoformat()} in {zone_name}; give the beginning of the day in the job's zone"
             )
     days = sorted(asked)
     return pl.DataFrame(
-        {"as_of": days, "cutoff_at": [begins(day, zone) for day in days]},
+        {"as_of": days, "cutoff_at": [begins(day, zone_name) for day in days]},
         schema={"as_of": pl.Date, "cutoff_at": _INSTANT},
     )
 
 
-def day_starts(first: date, last: date, zone: str) -> pl.DataFrame:
+def day_starts(first: date, last: date, zone_name: str) -> pl.DataFrame:
     """One row per day from `first` to `last`, both included: `day` (Date), `starts_at` (UTC)."""
     days = [first + _DAY * n for n in range((last - first).days + 1)]
     return pl.DataFrame(
-        {"day": days, "starts_at": [begins(day, zone) for day in days]},
+        {"day": days, "starts_at": [begins(day, zone_name) for day in days]},
         schema={"day": pl.Date, "starts_at": _INSTANT},
     )
 
 
-def with_minute_of_day(rows: pl.DataFrame, instant: str, zone: str) -> pl.DataFrame:
+def with_minute_of_day(rows: pl.DataFrame, instant: str, zone_name: str) -> pl.DataFrame:
     """The rows and their order, with `minute_of_day`: whole minutes (Int32) from the start of `event_day` to `instant`.
 
     These are minutes that passed, not the wall clock's: after a change of clocks they are an hour apart for the rest of
@@ -72,7 +77,7 @@ def with_minute_of_day(rows: pl.DataFrame, instant: str, zone: str) -> pl.DataFr
     if not isinstance(first, date) or not isinstance(last, date):
         return rows.with_columns(minute_of_day=pl.lit(None, pl.Int32))
     passed = (pl.col(instant) - pl.col("starts_at")).dt.total_minutes().cast(pl.Int32)
-    starts = day_starts(first, last, zone)
+    starts = day_starts(first, last, zone_name)
     return (
         rows.join(starts, left_on="event_day", right_on="day", how="left", maintain_order="left")
         .with_columns(minute_of_day=passed)
@@ -81,13 +86,45 @@ def with_minute_of_day(rows: pl.DataFrame, instant: str, zone: str) -> pl.DataFr
 
 
 @cache
-def begins(day: date, zone: str) -> datetime:
-    """The instant, in UTC, in which `day` begins in `zone`; at the first midnight where there are two."""
-    return datetime.combine(day, time(), tzinfo=_rules(zone)).astimezone(UTC)
+def begins(day: date, zone_name: str) -> datetime:
+    """The instant, in UTC, in which `day` begins in a zone.
+
+    Where the clocks skip midnight, the day begins when they land; where midnight comes twice, at the first.
+    """
+    rules = zone(zone_name)
+    midnight = datetime.combine(day, time(), tzinfo=rules)
+    start = midnight.astimezone(UTC)
+    if start.astimezone(rules).replace(tzinfo=None) == midnight.replace(tzinfo=None):
+        return start
+    return _first_instant_at_or_past(day, start - _DAY, start + _DAY, rules)
 
 
 @cache
-def _rules(zone: str) -> ZoneInfo:
-    rules = resources.files("tzdata").joinpath("zoneinfo", *zone.split("/"))
-    with rules.open("rb") as file:  # exact: the pinned package's own file
-        return ZoneInfo.from_file(file, key=zone)
+def zone(name: str) -> ZoneInfo:
+    """The rules of one time zone, read from the pinned package.
+
+    Raises:
+        ZoneUnknown: if the package has no such zone.
+    """
+    parts = name.split("/")
+    if not all(part and part.replace("_", "").replace("-", "").replace("+", "").isalnum() for part in parts):
+        raise ZoneUnknown(f"`{name}` is not the name of a time zone; names look like America/New_York")
+    place = resources.files("tzdata").joinpath("zoneinfo", *parts)
+    try:
+        with place.open("rb") as rules:  # exact: the pinned package's own file
+            return ZoneInfo.from_file(rules, key=name)
+    except (OSError, ValueError):  # no such file, or one of the package's lists
+        raise ZoneUnknown(
+            f"the pinned tzdata package has no time zone `{name[:40]}`; names look like America/New_York"
+        ) from None
+
+
+def _first_instant_at_or_past(day: date, low: datetime, high: datetime, rules: ZoneInfo) -> datetime:
+    """Where `day` begins in a zone whose clocks skip its midnight, by bisection to the microsecond."""
+    while high - low > _MICROSECOND:
+        middle = low + (high - low) // 2
+        if middle.astimezone(rules).date() >= day:
+            high = middle
+        else:
+            low = middle
+    return high

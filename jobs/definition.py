@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from features.clock import Cutoff
-from jobs.days import Calendar, ZoneUnknown, zone
+from features.clock import Cutoff, ZoneUnknown, zone
+from jobs.days import Calendar
 from jobs.queries.released import find_queries, require_unedited
 from jobs.store.home import safe_name
 

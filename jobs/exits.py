@@ -78,7 +78,7 @@ FAILURES: Mapping[str, int] = {
     # configuration
     "features.clock.CutoffDiffers": 78,
     "features.contract.FeatureSetRefused": 78,
-    "jobs.days.ZoneUnknown": 78,
+    "features.clock.ZoneUnknown": 78,
     "jobs.definition.JobRefused": 78,
     "jobs.queries.released.QueryNotReleased": 78,
     "jobs.queries.source.DeclarationRefused": 78,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from jobs.days import zone
+from features.clock import zone
 from jobs.warehouse.sample_tables import (
     AIRLINES,
     AIRPORTS,

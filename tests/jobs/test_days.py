@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from jobs.days import Calendar, DayRun, ZoneUnknown, zone
+from features.clock import ZoneUnknown, zone
+from jobs.days import Calendar, DayRun
 from jobs.queries.check import Query, read_query
 from jobs.warehouse.bounds import Bounds, days_sql
 from jobs.warehouse.engine import connect
