@@ -2,8 +2,8 @@
 
     python bench/training_set.py
 
-Builds the features of `flight_delay` for so many nights in one sweep, from one snapshot of the sample warehouse; then ten
-nights one at a time. Ratios are of medians of three builds, taken in turn.
+Builds the features of `flight_delay` for so many nights in one sweep, from one snapshot of the sample warehouse. Ratios
+are of medians of three builds, taken in turn; "one at a time" is so many times the build of one night.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ def nights(cutoffs: Sequence[Cutoff], zone_name: str) -> pl.DataFrame:
     for as_of, at in sorted(asked.items()):
         if at != begins(as_of, zone_name):
             raise CutoffDiffers(
-                f"the cutoff of {as_of} is given as {at.isoformat()}, but the day begins at "
-                f"{begins(as_of, zone_name).isoformat()} in {zone_name}; give the beginning of the day in the job's zone"
+                f"the cutoff of {as_of} is given as {at.isoformat()}, but in {zone_name} the day begins at "
+                f"{begins(as_of, zone_name).isoformat()}; give the beginning of the day in the job's zone"
             )
     days = sorted(asked)
     return pl.DataFrame(

@@ -52,6 +52,14 @@ def _span(given: str | float) -> float:
     return int(matched[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[matched[2]]
 
 
+def _sentence(text: str) -> str:
+    """One line that says something."""
+    line = " ".join(text.split())
+    if not line or not line.isprintable() or len(line) > 1000:  # noqa: PLR2004  lone surrogates are not printable
+        raise typer.BadParameter("it must be one line of at most 1,000 characters that says something")
+    return line
+
+
 _JobName = Annotated[str | None, typer.Argument(metavar="[JOB]", help="The job; all of them if left out.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 _AsOf = Annotated[date, typer.Option("--as-of", parser=_date, metavar="DATE", help="The day whose knowledge counts.")]
@@ -77,7 +85,7 @@ _Threads = Annotated[
 _Wait = Annotated[
     float, typer.Option("--wait", parser=_span, metavar="SPAN", help="Wait so long (90s, 15m, 2h) for a busy job.")
 ]
-_Reason = Annotated[str, typer.Option("--reason", help="Why; it stays on record.")]
+_Reason = Annotated[str, typer.Option("--reason", parser=_sentence, metavar="TEXT", help="Why; it stays on record.")]
 
 
 @app.command()

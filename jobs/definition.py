@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _MOST_DAYS = 36_500
+_RESERVED = frozenset({"built_from", "publications", "runs", "staging", "views"})
 
 
 class JobRefused(Exception):
@@ -135,6 +136,8 @@ def load_job(name: str) -> Job:
         JobRefused: if its TOML lacks something, has something unknown, or has it in another type.
     """
     path = _HERE / f"{safe_name(name)}.toml"
+    if name in _RESERVED or name.endswith(("_latest", "_history")):
+        raise JobRefused(f"{path}: no job can be called {name}: a relation or a lock of that name is ours; rename it")
     if not path.is_file():
         raise JobMissing(f"there is no job `{name}`; there is {', '.join(job_names()) or 'none'}")
     try:

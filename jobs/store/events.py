@@ -124,10 +124,17 @@ def append(
     run_id: str | None = None,
     model_version: str | None = None,
 ) -> Chain:
-    """Add one event, durably; the caller holds the job's lock."""
+    """Add one event, durably; the caller holds the job's lock.
+
+    Raises:
+        ChainBroken: if the chain that was read is not the chain any more.
+    """
     event = Event(len(chain.events) + 1, kind, at.isoformat(), reason, as_of, run_id, model_version)
     body = {**_to_json(event), "job": chain.job, "previous": chain.head}
-    digest = write_document(home.events(chain.job) / _name(event.seq), "event", body)
+    place = home.events(chain.job) / _name(event.seq)
+    if place.exists():
+        raise ChainBroken(f"{place} was written by somebody who does not hold the lock of {chain.job}; look, run again")
+    digest = write_document(place, "event", body)
     return Chain(chain.job, (*chain.events, event), digest)
 
 

@@ -64,21 +64,29 @@ def check_seals(seals: Mapping[Path, FileSeal]) -> None:
                 raise broken
 
 
-def broken_seals(seals: Mapping[Path, FileSeal]) -> list[Exception]:
-    """Every file that is missing or differs, as the exceptions that `check_seals` would raise."""
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return [broken for broken in pool.map(_broken, seals.items()) if broken is not None]
+def check_lengths(seals: Mapping[Path, FileSeal]) -> None:
+    """Compare the files' lengths, without reading them; errors as `check_seals`."""
+    for path, seal in seals.items():
+        if not path.is_file():
+            raise _missing(path)
+        if path.stat().st_size != seal.size:
+            raise _damaged(path, "length")
 
 
 def _broken(item: tuple[Path, FileSeal]) -> Exception | None:
     path, seal = item
     try:
-        found = seal_of(path)
+        return None if seal_of(path) == seal else _damaged(path, "SHA-256")
     except FileNotFoundError:
-        return ObjectMissing(f"{path} is missing; restore it from a backup of SCORE_HOME")
-    if found != seal:
-        return ObjectDamaged(f"{path} is not what was written (its SHA-256 differs); restore it from a backup")
-    return None
+        return _missing(path)
+
+
+def _missing(path: Path) -> ObjectMissing:
+    return ObjectMissing(f"{path} is missing; restore it from a backup of SCORE_HOME")
+
+
+def _damaged(path: Path, what: str) -> ObjectDamaged:
+    return ObjectDamaged(f"{path} is not what was written (its {what} differs); restore it from a backup")
 
 
 def write_parquet(con: duckdb.DuckDBPyConnection, frame: pl.DataFrame, path: Path) -> FileSeal:

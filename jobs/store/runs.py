@@ -115,7 +115,9 @@ def kept_runs(home: Home, jobs: Iterable[str]) -> tuple[Path, ...]:
         for job in jobs
         if home.runs(job).is_dir()
         for as_of in sorted(home.runs(job).iterdir())
+        if as_of.is_dir()
         for folder in sorted(as_of.iterdir())
+        if folder.is_dir()
     )
 
 

@@ -89,12 +89,15 @@ class Snapshot:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over job, as-of and the digests of the tables."""
+        """SHA-256 over job, as-of, first night, zone, and each table's digest and SQL."""
         return json_digest(
             {
                 "as_of": self.as_of.isoformat(),
+                "first_night": self.first_night.isoformat(),
                 "job": self.job,
+                "sql": {table.name: table.sql_fingerprint for table in self.tables},
                 "tables": {table.name: table.digest for table in self.tables},
+                "zone": self.zone,
             }
         )
 
@@ -169,18 +172,10 @@ class Taken:
 
 def kept_snapshots(home: Home, job: str, as_of: date | None = None) -> tuple[Taken, ...]:
     """What is kept, by as-of and then by when it was taken."""
-    folders = (
-        [home.snapshots(job, as_of)]
-        if as_of
-        else sorted(home.snapshots(job).iterdir())
-        if home.snapshots(job).is_dir()
-        else []
-    )
+    pattern = f"{as_of or '????-??-??'}/{'?' * 64}"
     found = [
-        Taken(date.fromisoformat(folder.name), each.name, _taken_at(each))
-        for folder in folders
-        if folder.is_dir()
-        for each in folder.iterdir()
+        Taken(date.fromisoformat(folder.parent.name), folder.name, _taken_at(folder))
+        for folder in home.snapshots(job).glob(pattern)
     ]
     return tuple(sorted(found, key=lambda each: (each.as_of, each.taken_at, each.digest)))
 

@@ -15,7 +15,7 @@ from jobs.store.documents import json_digest, sync_file, sync_folder
 from jobs.store.events import PUBLISHED, Chain, read_chain
 from jobs.store.home import staging
 from jobs.store.locks import locked
-from jobs.store.objects import parquet_rows
+from jobs.store.objects import check_lengths, parquet_rows
 from jobs.store.runs import SCORES_FILE, Run, read_run, run_folder
 from jobs.warehouse.engine import connect
 
@@ -93,6 +93,8 @@ def shown_state(path: Path) -> str | None:
 
 def _build(path: Path, home: Home, chains: Sequence[tuple[Job, Chain]], state: str) -> None:
     shown = [(job, chain, _shown_runs(home, chain)) for job, chain in chains]
+    runs_shown = [run for _, _, runs in shown for run in runs.values()]
+    check_lengths({run_folder(home, run.inputs) / SCORES_FILE: run.files[SCORES_FILE] for run in runs_shown})
     with connect(path) as con:
         con.execute(_TABLES)
         con.execute("INSERT INTO built_from VALUES ($1)", [state])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from jobs.queries.bounds import parameters
+from jobs.queries.source import QueryRefused
 from jobs.warehouse.bounds import days_sql
 from jobs.warehouse.engine import connect
 
@@ -61,7 +62,7 @@ class Extraction:
             f"SELECT {event_day} AS event_day, {visible_day} AS visible_day, source.* "  # noqa: S608  checked SQL
             f"FROM ({_body(query)}\n) AS source ORDER BY event_day, visible_day, {order}"
         )
-        with _source_errors(query):
+        with self._source_errors(query, bounds):
             import polars as pl  # noqa: PLC0415  only here
 
             for batch in self._relation(text, query, bounds).to_arrow_reader(_BATCH_ROWS):
@@ -91,15 +92,43 @@ class Extraction:
         return rows
 
     def _one(self, query: Query, bounds: Bounds, text: str) -> tuple[int, ...]:
-        with _source_errors(query):
+        with self._source_errors(query, bounds):
             found = self._relation(text.replace("$source", f"({_body(query)}\n)"), query, bounds).fetchall()
         return tuple(int(number) for number in found[0])
+
+    @contextmanager
+    def _source_errors(self, query: Query, bounds: Bounds) -> Iterator[None]:
+        """What DuckDB says of a source that differs, in one line; a value of a row is never repeated."""
+        try:
+            yield
+        except duckdb.ParserException as error:
+            raise QueryRefused(query.path, 1, f"DuckDB does not take it: {_first_line(error)}") from None
+        except (duckdb.BinderException, duckdb.CatalogException) as error:
+            raise SourceDiffers(f"{query.path}: {_first_line(error)}") from None
+        except (duckdb.ConversionException, duckdb.OutOfRangeException):
+            columns = ", ".join(self._unconvertible(query, bounds)) or "a column that the bounds look at"
+            raise SourceDiffers(
+                f"{query.path}: a value has no place in the type that the SQL casts it to: {columns}; "
+                "look at the source's types and ranges"
+            ) from None
+        except _UNREADABLE as error:
+            raise WarehouseUnavailable(f"the warehouse cannot be read: {_first_line(error)}") from None
+
+    def _unconvertible(self, query: Query, bounds: Bounds) -> Iterator[str]:
+        """The columns whose cast fails, each tried alone; the failed transaction is over."""
+        self.con.execute("ROLLBACK")
+        for column in query.columns:
+            try:
+                self._relation(f'SELECT count("{column.name}") FROM ({_body(query)}\n)', query, bounds).fetchall()  # noqa: S608
+            except (duckdb.ConversionException, duckdb.OutOfRangeException):
+                yield column.name
 
     def _relation(self, text: str, query: Query, bounds: Bounds) -> duckdb.DuckDBPyRelation:
         named = bounds.parameters(self.calendar)
         return self.con.sql(text, params={name: named[name] for name in parameters(query.declaration)})
 
 
+_UNREADABLE = (duckdb.IOException, duckdb.SerializationException, duckdb.FatalException, duckdb.InternalException)
 _NULL_KEYS = "SELECT count(*), count(*) FILTER (WHERE {nulls}) FROM $source AS source"
 _REPEATED = "SELECT count(*) FROM (SELECT 1 FROM $source AS source GROUP BY {key} HAVING count(*) > 1)"
 _MOVING = "SELECT count(*) FROM (SELECT 1 FROM $source AS source GROUP BY {key} HAVING min({event}) <> max({event}))"
@@ -130,20 +159,6 @@ def open_duckdb_file(path: Path, calendar: Calendar, horizon_days: int, spill: P
         yield Extraction(con, calendar, horizon_days)
     finally:
         con.close()
-
-
-@contextmanager
-def _source_errors(query: Query) -> Iterator[None]:
-    """What DuckDB says of a source that differs, in one line; a value of a row is never repeated."""
-    try:
-        yield
-    except (duckdb.BinderException, duckdb.CatalogException) as error:
-        raise SourceDiffers(f"{query.path}: {_first_line(error)}") from None
-    except (duckdb.ConversionException, duckdb.OutOfRangeException):
-        raise SourceDiffers(
-            f"{query.path}: a value of the source has no place in the type that the SQL casts it to; "
-            "look at the source's types and ranges"
-        ) from None
 
 
 def _body(query: Query) -> str:

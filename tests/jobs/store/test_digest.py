@@ -141,7 +141,18 @@ def test_table_snapshot_run_and_document_are_digested_as_on_the_page() -> None:
 
 def _table(name: str, columns: tuple[tuple[str, str], ...], partition: Partition) -> TableSnapshot:
     return TableSnapshot(
-        name, 1, "0" * 64, "history", "appended", "known_at", ("i8",), ("i8",), columns, None, None, (partition,)
+        name,
+        1,
+        {"outcomes": "a", "planes": "b"}[name] * 64,
+        "history",
+        "appended",
+        "known_at",
+        ("i8",),
+        ("i8",),
+        columns,
+        None,
+        None,
+        (partition,),
     )
 
 

@@ -110,6 +110,16 @@ def test_what_a_killed_writer_left_beside_is_no_event(home: Home, folder: Path) 
     assert len(read_chain(home, JOB).events) == 4
 
 
+def test_a_chain_that_is_not_the_newest_cannot_overwrite_an_event(home: Home, folder: Path) -> None:
+    """Whoever appends holds the lock and has read the chain under it; a mistake there loses nothing."""
+    stale = read_chain(home, JOB)
+    add(home, PUBLISHED, 3, "run-3")
+
+    with pytest.raises(ChainBroken, match=r"00000005\.json"):
+        append(home, stale, PUBLISHED, at=datetime(2013, 9, 30, tzinfo=UTC), reason="x", as_of=day(4), run_id="run-4")
+    assert read_chain(home, JOB).events[-1].run_id == "run-3"
+
+
 def test_the_champion_is_of_the_last_promotion_that_is_in_effect(home: Home) -> None:
     add(home, PROMOTED, 3, "first")
     add(home, PROMOTED, 9, "second")

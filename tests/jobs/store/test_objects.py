@@ -14,7 +14,7 @@ from jobs.store.objects import (
     ObjectDamaged,
     ObjectMissing,
     ObjectStore,
-    broken_seals,
+    check_lengths,
     check_seals,
     object_path,
     read_rows,
@@ -196,7 +196,11 @@ def test_the_first_broken_file_is_named_and_all_can_be(tmp_path: Path) -> None:
         check_seals(seals)
     with pytest.raises(ObjectMissing, match="/c is missing; restore it from a backup"):
         check_seals({good: seal, gone: seal})
-    assert [type(each) for each in broken_seals(seals)] == [ObjectDamaged, ObjectMissing]
+    with pytest.raises(ObjectDamaged, match="its length differs"):
+        check_lengths(seals)
+    with pytest.raises(ObjectMissing):
+        check_lengths({good: seal, gone: seal})
+    check_lengths({good: seal})
     check_seals({})
     check_seals({good: FileSeal(seal.sha256, seal.size)})
 
