@@ -110,7 +110,8 @@ def test_what_a_killed_writer_left_beside_is_no_event(home: Home, folder: Path) 
     assert len(read_chain(home, JOB).events) == 4
 
 
-def test_a_chain_that_is_not_the_newest_cannot_overwrite_an_event(home: Home, folder: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_a_chain_that_is_not_the_newest_cannot_overwrite_an_event(home: Home) -> None:
     """Whoever appends holds the lock and has read the chain under it; a mistake there loses nothing."""
     stale = read_chain(home, JOB)
     add(home, PUBLISHED, 3, "run-3")

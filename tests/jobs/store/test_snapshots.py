@@ -76,13 +76,16 @@ def test_its_digest_is_of_the_rows_and_not_of_their_files_or_of_time(home: Home,
     assert [each.taken_at for each in kept_snapshots(home, JOB)] == ["2013-09-01T04:45:00+00:00"]
 
 
-def test_its_digest_is_of_everything_that_the_rows_are(snapshot: Snapshot) -> None:
+def test_its_digest_is_of_everything_that_the_rows_are_and_for(snapshot: Snapshot) -> None:
     table = snapshot.tables[0]
     first, *rest = table.partitions
     digests = {
         snapshot.digest,
         replace(snapshot, job="other").digest,
         replace(snapshot, as_of=date(2013, 9, 2)).digest,
+        replace(snapshot, first_night=date(2013, 8, 1)).digest,
+        replace(snapshot, zone="Europe/Berlin").digest,
+        replace(snapshot, tables=(replace(table, sql_fingerprint="9" * 64),)).digest,
         replace(snapshot, tables=(replace(table, name="other"),)).digest,
         replace(snapshot, tables=(replace(table, columns=table.columns[1:]),)).digest,
         replace(snapshot, tables=(replace(table, partitions=tuple(rest)),)).digest,
@@ -92,7 +95,7 @@ def test_its_digest_is_of_everything_that_the_rows_are(snapshot: Snapshot) -> No
         replace(snapshot, tables=(replace(table, partitions=(replace(first, bucket=1), *rest)),)).digest,
     }
 
-    assert len(digests) == 10
+    assert len(digests) == 13
 
 
 def test_with_seals_changes_only_the_files_that_lay_there(snapshot: Snapshot) -> None:
