@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jobs.definition import load_job
 from jobs.screen import say, table
-from jobs.steps.evaluating import NothingHappened, evaluate
+from jobs.steps.evaluating import NothingHappened, evaluate, with_labels
 from jobs.steps.nights import Desk, exit_code, run_nightly
 from jobs.steps.reports import SHORT, outcome_json, quality_lines
 from jobs.steps.training import train_version
@@ -38,7 +38,8 @@ TRAINED_AS_OF = date(2013, 9, 1)
 WEEK = tuple(TRAINED_AS_OF + timedelta(days=n) for n in range(7))
 _RISKIEST = 10
 _TOLD = 21  # 3 for loading, 3 for training, 7 nights, 7 replays, 1 comparison
-_SHOWN = ("rank", "score", "flight_date", "carrier", "flight", "origin")
+_SHOWN = ("rank", "score", "flight_date", "carrier", "flight", "origin", "and then")
+_HAPPENED = {1: "late or lost", 0: "in time", None: "not known yet"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Demonstration:
     outcomes: tuple[Outcome, ...]
     verdicts: tuple[Verdict, ...]
     quality: Quality | None
+    riskiest: tuple[tuple[object, ...], ...]
     seconds: float
 
     @property
@@ -113,7 +115,9 @@ def whole_demo(settings: Settings, until: date | None, threads: int, tell: Tell)
     tell("comparing with what happened")
     quality = _quality(desk, nights)
     champion = read_chain(home, JOB).champion(nights[-1])
-    return Demonstration(home, loaded, champion, outcomes, tuple(verdicts), quality, time.monotonic() - began)
+    riskiest = _riskiest(desk, outcomes[-1])
+    seconds = time.monotonic() - began
+    return Demonstration(home, loaded, champion, outcomes, tuple(verdicts), quality, riskiest, seconds)
 
 
 def _counted(tell: Tell) -> Tell:
@@ -136,6 +140,15 @@ def _quality(desk: Desk, nights: list[date]) -> Quality | None:
         return None
 
 
+def _riskiest(desk: Desk, outcome: Outcome) -> tuple[tuple[object, ...], ...]:
+    """The flights of a night with the highest scores, and what happened to them."""
+    if outcome.run is None:
+        return ()
+    scores = read_rows([run_folder(desk.home, outcome.run.inputs) / SCORES_FILE]).sort("rank").head(_RISKIEST)
+    labelled = with_labels(scores, desk.job, desk.settings, desk.home, [outcome.as_of])
+    return tuple((*row[:-1], _HAPPENED[row[-1]]) for row in labelled.select(*_SHOWN[:-1], "label").iter_rows())
+
+
 def show_loaded(loaded: Loaded) -> None:
     """The sample warehouse, for a person."""
     known = f" (what was known before {loaded.until} began in New York)" if loaded.until else ""
@@ -150,9 +163,7 @@ def show_demo(done: Demonstration) -> None:
     for outcome in done.outcomes:
         if outcome.failure:
             say(f"as of {outcome.as_of}: {outcome.failure.message}")
-    last = [outcome for outcome in done.outcomes if outcome.run][-1:]
-    for outcome in last:
-        _show_riskiest(done, outcome)
+    _show_riskiest(done)
     say()
     if done.quality:
         first, final = done.outcomes[0].as_of, done.outcomes[-1].as_of
@@ -167,14 +178,14 @@ def show_demo(done: Demonstration) -> None:
     _show_next(done, load_job(JOB))
 
 
-def _show_riskiest(done: Demonstration, outcome: Outcome) -> None:
-    if outcome.run is None:
+def _show_riskiest(done: Demonstration) -> None:
+    run = done.outcomes[-1].run
+    if run is None:
         return
-    scores = read_rows([run_folder(done.home, outcome.run.inputs) / SCORES_FILE]).sort("rank").head(_RISKIEST)
     say()
-    when = f"out of New York on {outcome.as_of}, as known at midnight"
-    say(f"The {_RISKIEST} riskiest of {outcome.run.row_count:,} flights {when}:")
-    table(_SHOWN, list(scores.select(_SHOWN).iter_rows()), numbers=("rank", "score"))
+    when = f"out of New York on {run.inputs.as_of}, as known at midnight"
+    say(f"The {_RISKIEST} riskiest of {run.row_count:,} flights {when}, and what became of them:")
+    table(_SHOWN, done.riskiest, numbers=("rank", "score"))
 
 
 def _show_replays(done: Demonstration) -> None:

@@ -38,8 +38,7 @@ def evaluate(job: Job, settings: Settings, home: Home, nights: Sequence[date]) -
         NothingHappened: if it knows none.
     """
     scores, models = _published(job, home, nights)
-    order = ["as_of", *job.key]
-    happened = scores.join(what_happened(job, settings, home, nights), on=order, how="left", maintain_order="left")
+    happened = with_labels(scores, job, settings, home, nights)
     known = happened.filter(pl.col("label").is_not_null())
     if known.height == 0:
         raise NothingHappened(f"the warehouse knows no outcome of the nights {min(nights)} to {max(nights)} yet")
@@ -47,6 +46,12 @@ def evaluate(job: Job, settings: Settings, home: Home, nights: Sequence[date]) -
         known["raw_score"].to_numpy(), known["score"].to_numpy(), known["label"].cast(pl.Float64).to_numpy(),
         _base_rate(job, home, models),
     )  # fmt: skip
+
+
+def with_labels(scores: pl.DataFrame, job: Job, settings: Settings, home: Home, nights: Sequence[date]) -> pl.DataFrame:
+    """The scores of some nights, in their order, with `label`: 1 or 0, null if it is not known yet."""
+    labels = what_happened(job, settings, home, nights)
+    return scores.join(labels, on=["as_of", *job.key], how="left", maintain_order="left")
 
 
 def what_happened(job: Job, settings: Settings, home: Home, nights: Sequence[date]) -> pl.DataFrame:

@@ -82,11 +82,11 @@ def test_a_subclass_has_its_own_code_or_its_parent_s() -> None:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "/home/x"), 74),
+        (OSError(errno.ENOSPC, "No space left on device", "/srv/x"), 74),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 74),
         (OSError(errno.EIO, "Input/output error"), 74),
-        (OSError(errno.EROFS, "Read-only file system", "/home/x"), 74),
-        (PermissionError(errno.EACCES, "Permission denied", "/home/x"), 77),
+        (OSError(errno.EROFS, "Read-only file system", "/srv/x"), 74),
+        (PermissionError(errno.EACCES, "Permission denied", "/srv/x"), 77),
         (PermissionError(errno.EPERM, "Operation not permitted"), 77),
         (duckdb.IOException("IO Error: No space left on device\nmore"), 74),
         (duckdb.OutOfMemoryException("Out of Memory Error: x"), 74),
