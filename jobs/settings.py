@@ -28,6 +28,7 @@ class Settings:
     now: datetime
     clock: Callable[[], datetime]
     pinned_today: date | None
+    program: str
 
     def today(self, calendar: Calendar) -> date:
         """The day that it is in the job's zone: SCORE_TODAY where it is set, else the clock's."""
@@ -50,6 +51,7 @@ def read_settings(environ: Mapping[str, str], clock: Callable[[], datetime]) -> 
         now=clock().astimezone(UTC),
         clock=clock,
         pinned_today=_today(environ.get("SCORE_TODAY") or ""),
+        program="uv run score" if "UV" in environ else "score",  # which uv sets for what it runs
     )
 
 

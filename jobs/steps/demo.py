@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 JOB = "flight_delay"
 TRAINED_AS_OF = date(2013, 9, 1)
-WEEK = tuple(TRAINED_AS_OF + timedelta(days=n) for n in range(7))
+_DAY = timedelta(days=1)
+WEEK = tuple(TRAINED_AS_OF + n * _DAY for n in range(7))
 _RISKIEST = 10
 _TOLD = 21  # 3 for loading, 3 for training, 7 nights, 7 replays, 1 comparison
 _SHOWN = ("rank", "score", "flight_date", "carrier", "flight", "origin", "and then")
@@ -69,6 +70,7 @@ class Demonstration:
     quality: Quality | None
     riskiest: tuple[tuple[object, ...], ...]
     seconds: float
+    program: str
 
     @property
     def code(self) -> int:
@@ -116,8 +118,8 @@ def whole_demo(settings: Settings, until: date | None, threads: int, tell: Tell)
     quality = _quality(desk, nights)
     champion = read_chain(home, JOB).champion(nights[-1])
     riskiest = _riskiest(desk, outcomes[-1])
-    seconds = time.monotonic() - began
-    return Demonstration(home, loaded, champion, outcomes, tuple(verdicts), quality, riskiest, seconds)
+    seconds, program = time.monotonic() - began, settings.program
+    return Demonstration(home, loaded, champion, outcomes, tuple(verdicts), quality, riskiest, seconds, program)
 
 
 def _counted(tell: Tell) -> Tell:
@@ -204,8 +206,8 @@ def _show_next(done: Demonstration, job: Job) -> None:
     say(f"scores     {done.home.published}")
     say()
     say("Next:")
-    say(f'  score sql "FROM {job.name}_latest ORDER BY rank LIMIT 5"')
-    say("  SCORE_TODAY=2013-09-08 score run          # the next night, as cron does it")
-    say("  score backfill --as-of 2013-09-03         # that night again, from what it kept")
-    say("  score verify --all                        # replay everything, stage by stage")
+    say(f'  {done.program} sql "FROM {job.name}_latest ORDER BY rank LIMIT 5"')
+    say(f"  SCORE_TODAY={done.outcomes[-1].as_of + _DAY} {done.program} run     # the next night, as cron does it")
+    say(f"  {done.program} backfill --as-of {done.outcomes[0].as_of}        # a night again, from what it kept")
+    say(f"  {done.program} verify --all                       # replay everything, stage by stage")
     say(f"(done in {done.seconds:.0f} s)")
