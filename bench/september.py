@@ -9,6 +9,7 @@ what really happened. Prints what the README quotes.
 from __future__ import annotations
 
 import os
+import statistics
 import tempfile
 import time
 from datetime import UTC, date, datetime, timedelta
@@ -48,6 +49,8 @@ def main() -> None:
         print(f"September 2013, {found.rows:,} flights, {found.positives:,} late or cancelled: AUC {found.auc:.4f}")
         print(f"log loss {found.log_loss:.4f} (base rate {found.base_log_loss:.4f})")
         print(f"Brier {found.brier:.4f} (base rate {found.base_brier:.4f})")
+        alone = [evaluate(job, settings, home, [night]).auc for night in NIGHTS]
+        print(f"median AUC within one night {statistics.median(each for each in alone if each is not None):.4f}")
 
 
 if __name__ == "__main__":
