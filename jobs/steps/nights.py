@@ -144,7 +144,7 @@ def run_nightly(desk: Desk, as_of: date, wait_s: float = 0.0) -> list[Outcome]:
         chain = read_chain(desk.home, desk.job.name)
         nights, waiting = plan(chain, as_of)
         outcomes = list(_each(desk, nights, Wish(reason=NIGHTLY)))
-    refresh_views(desk.home, desk.all_jobs)
+    refresh_views(desk.home, desk.all_jobs)  # what a kill, or a move of the home, left to do
     return outcomes if not waiting else [*outcomes, _too_many(desk.job, nights[-1] + _DAY, as_of, waiting)]
 
 
@@ -156,7 +156,6 @@ def backfill(desk: Desk, nights: Sequence[date], wish: Wish, wait_s: float = 0.0
     for done, night in enumerate(nights):
         with locked(desk.home.lock(desk.job.name), wait_s):
             outcomes += _each(desk, (night,), wish, done / len(nights))
-        refresh_views(desk.home, desk.all_jobs)
         if outcomes[-1].failure and outcomes[-1].failure.code not in _OF_THE_NIGHT:
             break
     return outcomes
@@ -193,6 +192,7 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
     scored = score_snapshot(job, home, snapshot, version, desk.threads)
     run = keep_scored(desk, scored)
     status = _show(desk, chain, run, wish)
+    refresh_views(home, desk.all_jobs)
     return Outcome(job.name, as_of, status, run)
 
 

@@ -6,9 +6,15 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from jobs.steps.scoring import score_snapshot
+
 if TYPE_CHECKING:
     import pytest
 
+    from jobs.definition import Job
+    from jobs.steps.scoring import Scored
+    from jobs.store.home import Home
+    from jobs.store.snapshots import Snapshot
     from tests.conftest import World
 
 RUN_FIELDS = [
@@ -45,6 +51,20 @@ def test_missed_nights_are_caught_up_in_order_each_with_its_own_as_of(world: Wor
     assert world.published("SELECT as_of::VARCHAR FROM publications ORDER BY seq") == [
         ("2013-04-12",), ("2013-04-13",), ("2013-04-14",), ("2013-04-15",),
     ]  # fmt: skip
+
+
+def test_a_night_is_visible_before_the_next_one_is_scored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stops a long catching-up loses nothing that it has done."""
+    world.run("run", "--as-of", "2013-04-12")
+
+    def interrupted(job: Job, home: Home, snapshot: Snapshot, *others: object) -> Scored:
+        if snapshot.as_of.day == 14:
+            raise KeyboardInterrupt
+        return score_snapshot(job, home, snapshot, *others)
+
+    monkeypatch.setattr("jobs.steps.nights.score_snapshot", interrupted)
+    assert world.run("run", "--as-of", "2013-04-15").code == 130
+    assert world.published("SELECT max(as_of)::VARCHAR FROM flight_delay") == [("2013-04-13",)]
 
 
 def test_more_than_forty_missed_nights_are_not_done_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
