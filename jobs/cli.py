@@ -37,7 +37,7 @@ _SIGNALS: list[int] = []  # those that arrived, oldest first
 
 def _date(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  a date has no zone
     except ValueError:
         raise typer.BadParameter(f"{text[:40]!r} is no date; write one such as 2013-09-01") from None
 
@@ -60,12 +60,16 @@ def _sentence(text: str) -> str:
     return line
 
 
-_JobName = Annotated[str | None, typer.Argument(metavar="[JOB]", help="The job; all of them if left out.")]
+_JobName = Annotated[str | None, typer.Argument(metavar="JOB", help="The job; all of them if left out.")]
+_OneJob = Annotated[str | None, typer.Argument(metavar="JOB", help="The job; may be left out where there is one.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 _AsOf = Annotated[date, typer.Option("--as-of", parser=_date, metavar="DATE", help="The day whose knowledge counts.")]
 _MaybeAsOf = Annotated[
     date | None, typer.Option("--as-of", parser=_date, metavar="DATE", help="The day whose knowledge counts.")
 ]
+
+
+_OnlyAsOf = Annotated[date | None, typer.Option("--as-of", parser=_date, metavar="DATE", help="Only this night.")]
 
 
 def _threads(count: int) -> int:
@@ -83,9 +87,30 @@ _Threads = Annotated[
     ),
 ]
 _Wait = Annotated[
-    float, typer.Option("--wait", parser=_span, metavar="SPAN", help="Wait so long (90s, 15m, 2h) for a busy job.")
+    float,
+    typer.Option(
+        "--wait", parser=_span, metavar="SPAN", show_default=False, help="Wait so long (90s, 15m, 2h) for a busy job."
+    ),
 ]
 _Reason = Annotated[str, typer.Option("--reason", parser=_sentence, metavar="TEXT", help="Why; it stays on record.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"score {version('rescore')}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Score every night, keep what every score was made of, and show any past night again, to the bit."""
 
 
 @app.command()
@@ -183,16 +208,10 @@ def backfill(
 ) -> None:
     """Score any night again: from the rows that were kept, with the champion of that day."""
     from jobs.screen import progress
-    from jobs.steps.nights import Wish, span
     from jobs.steps.nights import backfill as score_again
+    from jobs.steps.nights import span, wish_of
 
-    wish = Wish(
-        reason="restate" if restate else "backfill",
-        restate=restate,
-        model=model,
-        show=publish or model is None,
-        hindsight=hindsight,
-    )
+    wish = wish_of(model=model, publish=publish, hindsight=hindsight, restate=restate)
     with progress() as tell:
         nights = span(as_of, until)
         outcomes = [each for desk in _desks(job, threads, tell) for each in score_again(desk, nights, wish, wait)]
@@ -202,21 +221,27 @@ def backfill(
 @app.command()
 def verify(
     run_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN_ID]...", help="Runs, or the beginnings of their ids.")
+        list[str] | None, typer.Argument(metavar="RUN_ID", help="Runs, or the beginnings of their ids.")
     ] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Every kept run.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every kept run, and every stored file.")] = False,
+    read_data: Annotated[
+        bool, typer.Option("--read-data", help="Also read every stored file, of runs or not.")
+    ] = False,
     json: _Json = False,
 ) -> None:
     """Replay runs from what they kept, without the warehouse, and compare every stage; by default the newest run."""
     from jobs.screen import progress
+    from jobs.steps.inspecting import inspect_store
     from jobs.steps.reports import show_verdicts
     from jobs.steps.verifying import verify_runs
 
-    _, home = _open()
+    home, jobs = _read(), _jobs(None)
     with progress() as tell:
-        verdicts = verify_runs(_jobs(None), home, run_ids or [], everything=everything, tell=tell)
-    raise typer.Exit(show_verdicts(_screen(as_json=json), verdicts))
+        verdicts = verify_runs(jobs, home, run_ids or [], everything=everything, tell=tell)
+        tell("reading every stored file")
+        damaged = inspect_store(home, tuple(job.name for job in jobs)) if everything or read_data else None
+    raise typer.Exit(show_verdicts(_screen(as_json=json), verdicts, damaged))
 
 
 @app.command()
@@ -224,16 +249,16 @@ def models(job: _JobName = None, *, json: _Json = False) -> None:
     """The model versions that there are, and which of them scores from when."""
     from jobs.steps.inventory import show_models
 
-    _, home = _open()
+    home = _read()
     show_models(_screen(as_json=json), home, _jobs(job))
 
 
 @app.command()
-def runs(job: _JobName = None, *, as_of: _MaybeAsOf = None, json: _Json = False) -> None:
+def runs(job: _JobName = None, *, as_of: _OnlyAsOf = None, json: _Json = False) -> None:
     """The kept runs, and which of them analysts see."""
     from jobs.steps.inventory import show_runs
 
-    _, home = _open()
+    home = _read()
     show_runs(_screen(as_json=json), home, _jobs(job), as_of)
 
 
@@ -242,7 +267,7 @@ def snapshots(job: _JobName = None, *, json: _Json = False) -> None:
     """The kept snapshots."""
     from jobs.steps.inventory import show_snapshots
 
-    _, home = _open()
+    home = _read()
     show_snapshots(_screen(as_json=json), home, _jobs(job))
 
 
@@ -255,7 +280,7 @@ def show(
     """Everything on record about one run, model version or snapshot."""
     from jobs.steps.inventory import show_one
 
-    _, home = _open()
+    home = _read()
     show_one(_screen(as_json=json), home, _jobs(None), name)
 
 
@@ -271,14 +296,14 @@ def sql(
     """Query the published scores, or the rows of a snapshot as they were kept."""
     from jobs.steps.inventory import show_sql
 
-    _, home = _open()
+    home = _read()
     show_sql(_screen(as_json=json), home, _jobs(None), query, snapshot)
 
 
 @app.command()
 def promote(
     version: Annotated[str, typer.Argument(help="The model version.")],
-    job: _JobName = None,
+    job: _OneJob = None,
     *,
     reason: _Reason,
     start: Annotated[
@@ -298,7 +323,7 @@ def promote(
 
 
 @app.command()
-def rollback(job: _JobName = None, *, reason: _Reason, json: _Json = False) -> None:
+def rollback(job: _OneJob = None, *, reason: _Reason, json: _Json = False) -> None:
     """Make the champion before the present one champion again, from the next unscored as-of on."""
     from jobs.steps.promotion import roll_back
     from jobs.steps.reports import show_promotion
@@ -309,7 +334,7 @@ def rollback(job: _JobName = None, *, reason: _Reason, json: _Json = False) -> N
 
 
 @app.command()
-def skip(job: _JobName = None, *, as_of: _AsOf, reason: _Reason, json: _Json = False) -> None:
+def skip(job: _OneJob = None, *, as_of: _AsOf, reason: _Reason, json: _Json = False) -> None:
     """Close a night that has nothing to score, so that catching up does not come back to it."""
     from jobs.steps.promotion import skip as close_night
     from jobs.steps.reports import show_skipped
@@ -342,9 +367,13 @@ def call(arguments: Sequence[str]) -> int:
     try:
         return app(args=list(arguments), prog_name="score", standalone_mode=False) or 0
     except typer.TyperException as error:
-        return _fail(arguments, 2, _usage(error))
+        return _fail(arguments, 2, _usage(error)) if error.format_message() else 2  # help was printed instead
     except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001  the one place that turns all into codes
-        return _stopped(arguments) if _SIGNALS or isinstance(error, KeyboardInterrupt) else _failure(arguments, error)
+        if _SIGNALS or isinstance(error, KeyboardInterrupt):
+            return _stopped(arguments)
+        if isinstance(error, SystemExit):  # whoever read the help went away
+            return 1
+        return _failure(arguments, error)
 
 
 def _stopped(arguments: Sequence[str]) -> int:
@@ -368,12 +397,13 @@ def _fail(arguments: Sequence[str], code: int, message: str) -> int:
     from jobs.exits import Failure
     from jobs.screen import Screen
 
-    Screen(as_json="--json" in arguments).fail(Failure(code, message), "score")
+    Screen(as_json="--json" in arguments).fail(Failure(code, message))
     return code
 
 
 def _usage(error: typer.TyperException) -> str:
-    return " ".join(error.format_message().split()) + " See: score --help"
+    said = " ".join(error.format_message().split()).rstrip(".")
+    return f"{said}. See: score --help"
 
 
 def _write_trace(error: BaseException) -> str:
@@ -411,6 +441,13 @@ def _open() -> tuple[Settings, Home]:
 
     settings = _settings()
     return settings, open_home(settings.home)
+
+
+def _read() -> Home:
+    """The home for a command that only reads: nothing is made, no lock is touched."""
+    from jobs.store.home import read_home
+
+    return read_home(_settings().home)
 
 
 def _jobs(name: str | None) -> list[Job]:

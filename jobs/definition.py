@@ -136,8 +136,6 @@ def load_job(name: str) -> Job:
         JobRefused: if its TOML lacks something, has something unknown, or has it in another type.
     """
     path = _HERE / f"{safe_name(name)}.toml"
-    if name in _RESERVED or name.endswith(("_latest", "_history")):
-        raise JobRefused(f"{path}: no job can be called {name}: a relation or a lock of that name is ours; rename it")
     if not path.is_file():
         raise JobMissing(f"there is no job `{name}`; there is {', '.join(job_names()) or 'none'}")
     try:
@@ -149,6 +147,8 @@ def load_job(name: str) -> Job:
 
 def parse_job(name: str, text: str, path: str) -> Job:
     """The job that a TOML text declares; errors as `load_job`."""
+    if name in _RESERVED or name.endswith(("_latest", "_history")):
+        raise JobRefused(f"{path}: no job can be called {name}: a relation or a lock of that name is ours; rename it")
     try:
         entries = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

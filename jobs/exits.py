@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -32,9 +33,10 @@ CODES: Mapping[int, str] = {
 # By the name of the class, so that reading the table loads no library: `score --help` need not wait for LightGBM.
 FAILURES: Mapping[str, int] = {
     # arguments
-    "jobs.steps.nights.AsOfInFuture": 2,
+    "jobs.steps.begun.AsOfInFuture": 2,
     "jobs.steps.nights.OptionsContradict": 2,
     "jobs.steps.promotion.EffectiveFromRefused": 2,
+    "jobs.steps.promotion.NightPublished": 2,
     "jobs.store.home.NameRefused": 2,
     "jobs.steps.inventory.QueryFailed": 2,
     # the data
@@ -62,6 +64,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.steps.inventory.NothingOnRecord": 66,
     "jobs.steps.inventory.NothingPublished": 66,
     "jobs.steps.scoring.FeaturesOfAnotherVersion": 66,
+    "jobs.steps.scoring.SqlOfAnotherVersion": 66,
     "jobs.store.events.ChampionMissing": 66,
     "jobs.store.registry.ModelMissing": 66,
     "jobs.store.runs.RunMissing": 66,
@@ -126,7 +129,7 @@ def known_failures() -> tuple[type[Exception], ...]:
 
     named = (name.rpartition(".") for name in FAILURES)
     ours = tuple(getattr(import_module(module), kind) for module, _, kind in named)
-    return (*ours, OSError, duckdb.IOException, duckdb.OutOfMemoryException)
+    return (*ours, OSError, duckdb.Error)
 
 
 def failure_of(error: BaseException) -> Failure | None:
@@ -143,12 +146,21 @@ def failure_of(error: BaseException) -> Failure | None:
         return Failure(
             74, _one_line(f"{error.strerror}: {error.filename or 'while writing'}; free space, look at the disk")
         )
-    if type(error).__module__ == "_duckdb" and type(error).__name__ in {"IOException", "OutOfMemoryException"}:
-        return Failure(74, _one_line(str(error).split("\n", maxsplit=1)[0]))
+    if type(error).__module__ == "_duckdb" and _DISK.search(_told(error)):
+        return Failure(74, _one_line(f"{_told(error)[:300]}; free space, look at the disk"))
     return None
 
 
+# DuckDB wraps what the disk says in whichever of its exceptions it was about to raise.
+_DISK = re.compile(r"No space left|Input/output error|Disk quota|Read-only file system|[Cc]ould not write|OutOfMemory")
 _IO = {errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+
+
+def _told(error: BaseException) -> str:
+    """The first lines of an exception and of what led to it."""
+    said = f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0]
+    before = error.__cause__ or error.__context__
+    return f"{said} ({_told(before)})" if before is not None and before is not error else said
 
 
 def _one_line(text: str) -> str:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import sys
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
+from io import StringIO
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from jobs.exits import Failure
+
+_WIDE = 400  # columns of a table that no terminal cuts
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +31,18 @@ class Screen:
     def show(self, content: Mapping[str, object], lines: Callable[[], object]) -> None:
         """Print the result: as the JSON document, or by `lines`."""
         if self.as_json:
-            print(json.dumps(content, indent=2, default=_plain, ensure_ascii=False))  # noqa: T201
+            say(json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False))
         else:
             lines()
 
-    def fail(self, failure: Failure, program: str) -> None:
+    def fail(self, failure: Failure) -> None:
         """Print one line that says what is wrong: on stderr, and as JSON where that was asked for."""
-        if self.as_json:
-            print(json.dumps({"error": error_json(failure)}, indent=2, ensure_ascii=False))  # noqa: T201
-        self.warn(f"{program}: {failure.message}")
+        self.show({"error": error_json(failure)}, lambda: None)
+        self.warn(failure.message)
 
     def warn(self, text: str) -> None:
         """One line on stderr."""
-        print(text, file=sys.stderr)  # noqa: T201
+        _write("stderr", f"score: {text}")
 
 
 def error_json(failure: Failure) -> dict[str, object]:
@@ -46,7 +52,20 @@ def error_json(failure: Failure) -> dict[str, object]:
 
 def say(text: str = "") -> None:
     """One line on stdout."""
-    print(text)  # noqa: T201
+    _write("stdout", text)
+
+
+def _write(stream: str, text: str) -> None:
+    """Print a line. A reader that went away, a full disk or a closed stream takes nothing from what was done."""
+    file = getattr(sys, stream)
+    if file is None:
+        return
+    try:
+        file.write(text + "\n")
+        file.flush()
+    except OSError:
+        setattr(sys, stream, None)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())  # so that the end of the process finds nothing to do
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Sequence[str] = ()) -> None:
@@ -60,10 +79,11 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, numbers:
     for row in rows:
         pairs = zip(headings, row, strict=True)
         grid.add_row(*(_cell(value, as_number=heading in numbers) for heading, value in pairs))
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = 400
-    console.print(grid)
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    width = get_terminal_size().columns if terminal else _WIDE
+    text = StringIO()
+    Console(file=text, force_terminal=terminal, width=width, highlight=False, markup=False).print(grid)
+    say(text.getvalue().rstrip("\n"))
 
 
 class Tell(Protocol):
@@ -80,7 +100,7 @@ def silent(_text: str, _share: float | None = None, /) -> None:
 @contextmanager
 def progress() -> Iterator[Tell]:
     """Show progress on stderr, only to a terminal: what is being done, a bar, the time so far."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield silent
         return
     from rich.console import Console  # noqa: PLC0415  slow to import
@@ -104,7 +124,20 @@ def _cell(value: object, *, as_number: bool) -> str:
     return f"{value:,}" if as_number and isinstance(value, int) else str(value)
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    return str(value)
+def _plain(value: object) -> object:  # noqa: PLR0911  one line a kind
+    """The same as JSON can say it: dates as ISO, what is no number as null, bytes as hex, anything else as text."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case date():
+            return value.isoformat()
+        case bytes():
+            return value.hex()
+        case Mapping():
+            return {str(name): _plain(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case _:
+            return str(value)

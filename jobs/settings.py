@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from jobs.days import Calendar
 
 _DUCKDB = "duckdb:///"
+_ELSEWHERE = re.compile(r"^\w+:|://|[@?]")  # a server's URL, perhaps with a password, where a path should be
 
 
 class SettingRefused(Exception):
@@ -42,6 +44,8 @@ def read_settings(environ: Mapping[str, str], clock: Callable[[], datetime]) -> 
         SettingRefused: naming the variable, and what it may hold; never a URL, which may hold a password.
     """
     home = Path(environ.get("SCORE_HOME") or "var").absolute()
+    if "?" in str(home):
+        raise SettingRefused("SCORE_HOME holds a `?`, which DuckDB does not take in the name of a file; choose another")
     for name, path in (("SCORE_HOME", str(home)), ("SCORE_WAREHOUSE", environ.get("SCORE_WAREHOUSE") or "")):
         if not path.isascii() and path.encode(errors="replace").decode() != path:
             raise SettingRefused(f"{name} must be UTF-8; its bytes are of another encoding")
@@ -58,7 +62,8 @@ def read_settings(environ: Mapping[str, str], clock: Callable[[], datetime]) -> 
 def _warehouse_file(url: str, home: Path) -> Path:
     if not url:
         return home / "warehouse.duckdb"
-    if url.startswith(_DUCKDB) and len(url) > len(_DUCKDB):
+    path = url.removeprefix(_DUCKDB)
+    if url.startswith(_DUCKDB) and path and not _ELSEWHERE.search(path):
         return Path(url.removeprefix(_DUCKDB)).absolute()
     raise SettingRefused(
         "SCORE_WAREHOUSE must look like duckdb:///path/to/warehouse.duckdb (an absolute path has four slashes)"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jobs.queries.declaration import Declaration
     from jobs.queries.grammar import Parsed
 
-RESERVED = frozenset({"event_day", "known_day", "visible_day", "as_of"})
+RESERVED = frozenset({"event_day", "visible_day", "as_of"})
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _TYPES = {

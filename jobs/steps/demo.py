@@ -113,7 +113,7 @@ def whole_demo(settings: Settings, until: date | None, threads: int, tell: Tell)
     for outcome in outcomes:
         if outcome.run is not None:
             tell(f"replaying {JOB} as of {outcome.as_of}")
-            verdicts.append(verify_run(job, home, outcome.run))
+            verdicts.append(verify_run(job, home, run_folder(home, outcome.run.inputs)))
     tell("comparing with what happened")
     quality = _quality(desk, nights)
     champion = read_chain(home, JOB).champion(nights[-1])
@@ -194,7 +194,7 @@ def _show_replays(done: Demonstration) -> None:
     for verdict in done.verdicts:
         differs = f"DIFFERS at stage {verdict.first_divergence}: {verdict.detail}"
         found = "identical to the bit" if verdict.identical else differs
-        say(f"replayed {verdict.run.inputs.as_of}, run {verdict.run.run_id[:SHORT]}, from what it kept: {found}")
+        say(f"replayed {verdict.as_of}, run {verdict.run_id[:SHORT]}, from what it kept: {found}")
 
 
 def _show_next(done: Demonstration, job: Job) -> None:

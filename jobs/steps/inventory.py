@@ -10,15 +10,15 @@ from jobs.screen import say, table
 from jobs.steps.reports import SHORT, quality_lines
 from jobs.store.documents import read_document
 from jobs.store.events import PROMOTED, read_chain
-from jobs.store.objects import read_rows
+from jobs.store.objects import ObjectMissing, read_rows
 from jobs.store.opening import open_snapshot
 from jobs.store.registry import read_version, version_names
 from jobs.store.runs import SCORES_FILE, RunMissing, find_by_prefix, kept_runs, read_run, run_folder
 from jobs.store.snapshots import SnapshotMissing, find_snapshots, kept_snapshots, read_snapshot
-from jobs.warehouse.engine import connect
+from jobs.store.views import open_published
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     from jobs.definition import Job
@@ -52,7 +52,7 @@ class NothingPublished(Exception):
 def show_models(screen: Screen, home: Home, jobs: Sequence[Job]) -> None:
     """One row a model version: what it was trained on, how well its kind did, and from when it is champion."""
     rows = [_model_json(home, job, name) for job in jobs for name in version_names(home, job.name)]
-    cells = [(r["job"], r["model_version"], r["rows"], r["nights"], r["auc"], _dates(r["champion_from"])) for r in rows]
+    cells = [(r["job"], r["model_version"], r["rows"], r["nights"], r["auc"], _role(r)) for r in rows]
     headings = ("job", "model version", "rows", "nights", "AUC", "champion from")
     _show_rows(screen, "models", rows, headings, cells, "no model yet; train one: score train --as-of DATE")
 
@@ -60,7 +60,8 @@ def show_models(screen: Screen, home: Home, jobs: Sequence[Job]) -> None:
 def _model_json(home: Home, job: Job, name: str) -> dict[str, object]:
     version = read_version(home, job.name, name)
     quality = version.metrics.get("quality")
-    promoted = [e.as_of for e in read_chain(home, job.name).events if e.kind == PROMOTED and e.model_version == name]
+    promotions = [event for event in read_chain(home, job.name).events if event.kind == PROMOTED]
+    promoted = [event.as_of for event in promotions if event.model_version == name]
     return {
         "job": job.name,
         "model_version": name,
@@ -69,12 +70,16 @@ def _model_json(home: Home, job: Job, name: str) -> dict[str, object]:
         "nights": version.training["nights"],
         "auc": quality.get("auc") if isinstance(quality, dict) else None,
         "champion_from": promoted,
+        "champion": bool(promotions) and promotions[-1].model_version == name,
         "snapshot_digest": version.snapshot_digest,
     }
 
 
-def _dates(days: object) -> str:
-    return ", ".join(map(str, days)) if isinstance(days, list) and days else "challenger"
+def _role(row: Mapping[str, object]) -> str:
+    """Since when it was champion, and whether it is; a version that never was is a challenger."""
+    days = row["champion_from"]
+    since = ", ".join(map(str, days)) if isinstance(days, list) else ""
+    return f"{since} (champion)" if row["champion"] else since or "challenger"
 
 
 def show_runs(screen: Screen, home: Home, jobs: Sequence[Job], as_of: date | None) -> None:
@@ -104,7 +109,9 @@ def show_runs(screen: Screen, home: Home, jobs: Sequence[Job], as_of: date | Non
         for r in rows
     ]
     headings = ("job", "as of", "run", "model version", "rows", "analysts see")
-    _show_rows(screen, "runs", rows, headings, cells, "no run yet; score one: score run")
+    _show_rows(
+        screen, "runs", rows, headings, cells, f"no run as of {as_of}" if as_of else "no run yet; score one: score run"
+    )
 
 
 def show_snapshots(screen: Screen, home: Home, jobs: Sequence[Job]) -> None:
@@ -152,8 +159,9 @@ def show_one(screen: Screen, home: Home, jobs: Sequence[Job], name: str) -> None
     """
     names = [job.name for job in jobs]
     for job in jobs:
-        if name in version_names(home, job.name):
-            _show_version(screen, read_version(home, job.name, name))
+        versions = [each for each in version_names(home, job.name) if name and each.startswith(name)]
+        if len(versions) == 1:
+            _show_version(screen, read_version(home, job.name, versions[0]))
             return
     try:
         _show_run(screen, home, find_by_prefix(home, name, names))
@@ -228,7 +236,7 @@ def show_sql(screen: Screen, home: Home, jobs: Sequence[Job], query: str | None,
         return
     if not home.published.is_file():
         raise NothingPublished(f"nothing was published in {home.root} yet; score a night: score run")
-    with connect(home.published, read_only=True) as con:
+    with open_published(home, jobs) as con:
         _show_query(screen, con, text)
 
 
@@ -237,6 +245,14 @@ def _show_query(screen: Screen, con: duckdb.DuckDBPyConnection, text: str) -> No
         cursor = con.execute(text)
         names = [column[0] for column in cursor.description or ()]
         rows = cursor.fetchall()
+    except duckdb.IOException as error:
+        raise ObjectMissing(
+            f"a file behind the views cannot be read: {_first_line(error)}; score verify --all says which"
+        ) from None
     except duckdb.Error as error:
         raise QueryFailed(" ".join(str(error).split("\n\n", maxsplit=1)[0].split())) from None
     screen.show({"columns": names, "rows": [list(row) for row in rows]}, lambda: table(names, rows))
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).split("\n", maxsplit=1)[0]

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from jobs.environment import environment, host, lock_sha256
 from jobs.exits import Failure, failure_of, known_failures
 from jobs.screen import silent
+from jobs.steps.begun import require_begun
 from jobs.steps.scoring import matching_features, score_snapshot
 from jobs.steps.snapshots import find_kept, take_snapshot
 from jobs.store.digest import rows_digest
 from jobs.store.events import NIGHTLY, PUBLISHED, RECORDED, Chain, append, read_chain
 from jobs.store.home import staging
-from jobs.store.locks import locked
-from jobs.store.objects import write_parquet
+from jobs.store.locks import Busy, locked
+from jobs.store.objects import check_seals, write_parquet
 from jobs.store.registry import read_version
-from jobs.store.runs import FEATURES_FILE, SCORES_FILE, Run, ScoresDiffer, find_run, keep_run, read_run
+from jobs.store.runs import FEATURES_FILE, SCORES_FILE, Run, ScoresDiffer, find_run, keep_run, read_run, run_folder
 from jobs.store.snapshots import read_snapshot
 from jobs.store.views import refresh_views
 from jobs.warehouse.engine import connect
@@ -41,10 +42,6 @@ _DAY = timedelta(days=1)
 _OF_THE_NIGHT = {65, 81}
 
 
-class AsOfInFuture(Exception):
-    """The as-of has not begun yet."""
-
-
 class OptionsContradict(Exception):
     """Options that cannot stand together."""
 
@@ -58,6 +55,7 @@ class Outcome:
     status: str
     run: Run | None = None
     failure: Failure | None = None
+    history_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,18 @@ class Wish:
     model: str | None = None
     show: bool = True
     hindsight: bool = False
+
+
+def wish_of(*, model: str | None, publish: bool, hindsight: bool, restate: bool) -> Wish:
+    """What the options of a backfill ask for: another model's run goes to the history only, unless it is published.
+
+    Raises:
+        OptionsContradict: if --publish or --hindsight stand without a model.
+    """
+    if model is None and (publish or hindsight):
+        raise OptionsContradict("--publish and --hindsight say what to do with another model; name it with --model")
+    reason = "restate" if restate else "backfill"
+    return Wish(reason, restate=restate, model=model, show=publish or model is None, hindsight=hindsight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +123,6 @@ def span(first: date, last: date | None) -> tuple[date, ...]:
     return tuple(first + n * _DAY for n in range(((last or first) - first).days + 1))
 
 
-def require_begun(job: Job, settings: Settings, as_of: date) -> None:
-    """Refuse an as-of that lies in the future.
-
-    Raises:
-        AsOfInFuture: naming the last as-of that can be asked for.
-    """
-    today = settings.today(job.calendar)
-    if as_of > today:
-        raise AsOfInFuture(f"{as_of} has not begun yet in {job.calendar.zone_name}; the last as-of is {today}")
-
-
 def run_jobs(desks: Sequence[Desk], as_of: date | None, wait_s: float = 0.0) -> list[Outcome]:
     """The nightly command for several jobs: one that cannot work does not stop the others."""
     if len(desks) == 1:
@@ -154,8 +153,13 @@ def backfill(desk: Desk, nights: Sequence[date], wish: Wish, wait_s: float = 0.0
     for night in nights:
         require_begun(desk.job, desk.settings, night)
     for done, night in enumerate(nights):
-        with locked(desk.home.lock(desk.job.name), wait_s):
-            outcomes += _each(desk, (night,), wish, done / len(nights))
+        try:
+            with locked(desk.home.lock(desk.job.name), wait_s):
+                outcomes += _each(desk, (night,), wish, done / len(nights))
+        except Busy as busy:
+            if not outcomes:
+                raise
+            outcomes.append(Outcome(desk.job.name, night, "failed", failure=failure_of(busy)))
         if outcomes[-1].failure and outcomes[-1].failure.code not in _OF_THE_NIGHT:
             break
     return outcomes
@@ -187,13 +191,13 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
     if wish.reason == NIGHTLY and as_of in chain.closed():
         return _closed(desk, chain, as_of)
     version = _version(job, home, chain, as_of, wish)
-    matching_features(job, version)
+    matching_features(job, version)  # before anything is taken from the warehouse
     snapshot = _snapshot(desk, chain, as_of, wish)
     scored = score_snapshot(job, home, snapshot, version, desk.threads)
     run = keep_scored(desk, scored)
     status = _show(desk, chain, run, wish)
     refresh_views(home, desk.all_jobs)
-    return Outcome(job.name, as_of, status, run)
+    return Outcome(job.name, as_of, status, run, history_only=not wish.show)
 
 
 def _closed(desk: Desk, chain: Chain, as_of: date) -> Outcome:
@@ -244,6 +248,7 @@ def keep_scored(desk: Desk, scored: Scored) -> Run:
                 f"run {kept.run_id} as of {scored.inputs.as_of} gave other scores than when it was kept; nothing is "
                 f"published. Ask: score verify {kept.run_id}"
             )
+        check_seals({run_folder(desk.home, kept.inputs) / name: seal for name, seal in kept.files.items()})
         return kept
     with staging(desk.home) as staged:
         folder = staged / "run"
@@ -269,7 +274,7 @@ def keep_scored(desk: Desk, scored: Scored) -> Run:
 
 def _execution(desk: Desk, scored: Scored) -> dict[str, Json]:
     return {
-        "at": desk.settings.now.isoformat(),
+        "at": desk.settings.clock().isoformat(),
         "environment": environment(),
         "host": host(),
         "lock_sha256": lock_sha256(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from jobs.steps.begun import require_begun
 from jobs.store.events import PROMOTED, PUBLISHED, SKIPPED, append, read_chain
 from jobs.store.locks import locked
 from jobs.store.registry import ModelMissing, read_version
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 class EffectiveFromRefused(Exception):
     """A promotion cannot take effect when it was asked to."""
+
+
+class NightPublished(Exception):
+    """A night that is published needs no skip."""
 
 
 def promote(
@@ -51,18 +56,34 @@ def roll_back(job: Job, settings: Settings, home: Home, *, reason: str) -> Event
     Raises:
         ModelMissing: if there was none before.
     """
-    chain = read_chain(home, job.name)
-    versions = [event.model_version for event in chain.events if event.kind == PROMOTED]
-    before = [version for version in versions if version and version != versions[-1]]
+    before = champions(read_chain(home, job.name))[:-1]
     if not before:
-        raise ModelMissing(f"{job.name} has had no other champion to roll back to; see: score models {job.name}")
+        raise ModelMissing(f"{job.name} has no other champion to roll back to; see: score models {job.name}")
     return promote(job, settings, home, before[-1], reason=reason)
 
 
+def champions(chain: Chain) -> list[str]:
+    """The champions that led to the present one, oldest first; going back to one forgets those after it."""
+    led: list[str] = []
+    for event in chain.events:
+        version = event.model_version
+        if event.kind == PROMOTED and version:
+            led = [*(led[: led.index(version)] if version in led else led), version]
+    return led
+
+
 def skip(job: Job, settings: Settings, home: Home, as_of: date, *, reason: str) -> Event:
-    """Close a night that has nothing to score, so that catching up does not come back to it."""
+    """Close a night that has nothing to score, so that catching up does not come back to it.
+
+    Raises:
+        NightPublished: if analysts see scores of that night.
+    """
+    require_begun(job, settings, as_of)
     with locked(home.lock(job.name)):
-        chain = append(home, read_chain(home, job.name), SKIPPED, at=settings.clock(), reason=reason, as_of=as_of)
+        chain = read_chain(home, job.name)
+        if as_of in chain.current():
+            raise NightPublished(f"{job.name} as of {as_of} is published, there is nothing to close; see: score runs")
+        chain = append(home, chain, SKIPPED, at=settings.clock(), reason=reason, as_of=as_of)
         return chain.events[-1]
 
 

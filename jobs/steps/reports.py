@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jobs.exits import Failure
 from jobs.screen import error_json, say, table
 from jobs.steps.nights import exit_code
+from jobs.steps.verifying import INTEGRITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -163,39 +164,45 @@ def _say_outcome(outcome: Outcome) -> None:
     if run is None:
         say(f"{outcome.status} {outcome.job} as of {outcome.as_of}")
         return
+    done = "recorded in the history:" if outcome.history_only else outcome.status.replace("_", " ")
     say(
-        f"{outcome.status.replace('_', ' ')} {outcome.job} as of {outcome.as_of}: {run.row_count:,} scores, "
+        f"{done} {outcome.job} as of {outcome.as_of}: {run.row_count:,} scores, "
         f"run {run.run_id[:SHORT]}, model {run.inputs.model_version}"
     )
 
 
-def show_verdicts(screen: Screen, verdicts: Sequence[Verdict]) -> int:
-    """What each replay found; returns the exit code."""
-    content = {"runs": [_verdict_json(each) for each in verdicts]}
+def show_verdicts(screen: Screen, verdicts: Sequence[Verdict], damaged: Sequence[Failure] | None) -> int:
+    """What each replay found, and what is damaged in the store, if that was looked at; returns the exit code."""
+    content: dict[str, object] = {"runs": [_verdict_json(each) for each in verdicts]}
+    if damaged is not None:
+        content["damaged"] = [each.message for each in damaged]
+    screen.show(content, lambda: _verdict_lines(verdicts, damaged))
     differing = [each for each in verdicts if not each.identical]
-    screen.show(content, lambda: _verdict_lines(verdicts))
     for each in differing:
-        screen.warn(f"run {each.run.run_id} differs at stage {each.first_divergence}: {each.detail}")
-    return max((each.code for each in differing), default=0)
+        screen.warn(f"run {each.run_id} differs at stage {each.first_divergence}: {each.detail}")
+    for failure in damaged or ():
+        screen.warn(failure.message)
+    codes = [each.code for each in differing] + [failure.code for failure in damaged or ()]
+    return INTEGRITY if INTEGRITY in codes else max(codes, default=0)
 
 
 def _verdict_json(verdict: Verdict) -> dict[str, object]:
     return {
-        "run_id": verdict.run.run_id,
-        "job": verdict.run.inputs.job,
-        "as_of": verdict.run.inputs.as_of,
+        "run_id": verdict.run_id,
+        "job": verdict.job,
+        "as_of": verdict.as_of,
         "identical": verdict.identical,
         "first_divergence": verdict.first_divergence,
         "detail": verdict.detail or None,
     }
 
 
-def _verdict_lines(verdicts: Sequence[Verdict]) -> None:
+def _verdict_lines(verdicts: Sequence[Verdict], damaged: Sequence[Failure] | None) -> None:
     rows = [
         (
-            v.run.inputs.job,
-            v.run.inputs.as_of,
-            v.run.run_id,
+            v.job,
+            v.as_of,
+            v.run_id,
             "identical" if v.identical else f"differs: {v.first_divergence}",
         )
         for v in verdicts
@@ -203,6 +210,8 @@ def _verdict_lines(verdicts: Sequence[Verdict]) -> None:
     table(("job", "as of", "run", "replay"), rows)
     same = sum(1 for each in verdicts if each.identical)
     say(f"{same} of {len(verdicts)} replayed identically, every stage")
+    if damaged is not None:
+        say(f"every stored file was read: {len(damaged) or 'none'} damaged or missing")
 
 
 def show_promotion(screen: Screen, job: str, event: Event) -> None:

@@ -33,6 +33,10 @@ class FeaturesOfAnotherVersion(Exception):
     """The code's feature set is not the one that the model was trained with."""
 
 
+class SqlOfAnotherVersion(Exception):
+    """A snapshot was taken by other SQL than the model was trained with."""
+
+
 class ScoreNotFinite(Exception):
     """A raw score is NaN or infinite."""
 
@@ -68,10 +72,26 @@ def score_snapshot(job: Job, home: Home, snapshot: Snapshot, version: ModelVersi
     Raises:
         PopulationEmpty: if there is nothing to score.
         FeaturesOfAnotherVersion: if the code builds other columns than the model knows.
+        SqlOfAnotherVersion: if other SQL took the snapshot than the model's training rows.
     """
+    require_same_sql(snapshot, version)
     feature_set = matching_features(job, version)
     frame = build_night(job, home, snapshot, feature_set)
     return score_frame(job, home, frame, run_inputs(job, snapshot, version), version, threads)
+
+
+def require_same_sql(snapshot: Snapshot, version: ModelVersion) -> None:
+    """Pass if each table of the snapshot was taken by the SQL that the model was trained with.
+
+    Raises:
+        SqlOfAnotherVersion: naming the tables that were not.
+    """
+    others = [name for name, sql in snapshot.sql_fingerprints.items() if version.sql_fingerprints.get(name) != sql]
+    if others:
+        raise SqlOfAnotherVersion(
+            f"model {version.version} was trained with other SQL of {', '.join(others)} than snapshot "
+            f"{snapshot.digest[:12]} was taken by; score with the versions that it was trained with, or train again"
+        )
 
 
 def matching_features(job: Job, version: ModelVersion) -> FeatureSet:

@@ -10,6 +10,7 @@ import polars as pl
 
 from jobs.environment import environment, host
 from jobs.queries.released import require_released
+from jobs.steps.begun import require_begun
 from jobs.store.digest import type_name
 from jobs.store.home import staging
 from jobs.store.ledger import Comparison, compare
@@ -65,6 +66,7 @@ class Look:
 
 def look(job: Job, settings: Settings, home: Home, as_of: date, *, fresh: bool) -> Look:
     """What is kept of a night, else taken now; with `fresh`, what the warehouse says today, keeping nothing."""
+    require_begun(job, settings, as_of)
     if fresh:
         return look_again(job, settings, home, as_of)
     kept = find_kept(job, home, as_of, first_night=as_of)

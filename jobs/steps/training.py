@@ -10,6 +10,7 @@ import polars as pl
 
 from features.contract import type_text
 from jobs.environment import environment, host, lock_file, lock_sha256
+from jobs.steps.begun import require_begun
 from jobs.steps.snapshots import find_kept, take_snapshot
 from jobs.store.events import PROMOTED, append, read_chain
 from jobs.store.home import staging
@@ -67,6 +68,7 @@ def train_version(job: Job, settings: Settings, home: Home, as_of: date, *, thre
     Raises:
         LabelsMissing, NightsMissing: if there is too little to learn from.
     """
+    require_begun(job, settings, as_of)
     first_night = as_of - timedelta(days=job.training.nights)
     tell("looking at the warehouse")
     snapshot = find_kept(job, home, as_of, first_night=first_night)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -13,9 +13,9 @@ from jobs.store.digest import column_digest, rows_digest, type_name
 from jobs.store.events import read_chain
 from jobs.store.objects import FileSeal, check_seals, object_path, read_rows
 from jobs.store.registry import read_model_text, read_version
-from jobs.store.runs import SCORES_FILE, RunMissing, find_by_prefix, kept_runs, read_run, run_folder
+from jobs.store.runs import SCORES_FILE, RunMissing, find_folder, kept_runs, read_run, run_folder
 from jobs.store.snapshots import read_snapshot
-from jobs.warehouse.engine import connect
+from jobs.store.views import open_published
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,10 +44,12 @@ class ReplayDiffers(Exception):
 class Verdict:
     """What the replay of one run found; a divergence names the stage, and what differs in it."""
 
-    run: Run
-    first_divergence: str | None
-    detail: str
-    code: int
+    job: str
+    as_of: str
+    run_id: str
+    first_divergence: str | None = None
+    detail: str = ""
+    code: int = 0
 
     @property
     def identical(self) -> bool:
@@ -61,11 +63,17 @@ class _Replay:
 
     job: Job
     home: Home
-    run: Run
+    folder: Path
+    kept: Run | None = None
     snapshot: Snapshot | None = None
     version: ModelVersion | None = None
     frame: pl.DataFrame | None = None
     scored: Scored | None = None
+
+    @property
+    def run(self) -> Run:
+        """The run, once the first stage has read its manifest."""
+        return _had(self.kept)
 
 
 def verify_runs(
@@ -73,29 +81,32 @@ def verify_runs(
 ) -> list[Verdict]:
     """Replay the runs that are named, or all, or else the one that was shown last of each job."""
     by_name = {job.name: job for job in jobs}
-    verdicts = []
     chosen = _chosen(home, tuple(by_name), run_ids, everything=everything)
-    for done, run in enumerate(chosen):
-        tell(f"replaying {run.inputs.job} as of {run.inputs.as_of}", done / len(chosen))
-        verdicts.append(verify_run(by_name[run.inputs.job], home, run))
+    verdicts = []
+    for done, folder in enumerate(chosen):
+        job, as_of = folder.parent.parent.name, folder.parent.name
+        tell(f"replaying {job} as of {as_of}", done / len(chosen))
+        verdicts.append(verify_run(by_name[job], home, folder))
     return verdicts
 
 
-def _chosen(home: Home, jobs: Sequence[str], run_ids: Sequence[str], *, everything: bool) -> list[Run]:
+def _chosen(home: Home, jobs: Sequence[str], run_ids: Sequence[str], *, everything: bool) -> list[Path]:
+    """The folders of the runs to replay; what lies in them is looked at by the replay."""
     if run_ids:
-        return [find_by_prefix(home, run_id, jobs) for run_id in run_ids]
+        return [find_folder(home, run_id, jobs) for run_id in run_ids]
     if everything:
-        return [read_run(folder) for folder in kept_runs(home, jobs)]
+        return list(kept_runs(home, jobs))
     shown = [(job, list(read_chain(home, job).current().values())) for job in jobs]
     newest = [(job, max(events, key=lambda event: event.seq)) for job, events in shown if events]
     if not newest:
         raise RunMissing("nothing was published yet, so there is nothing to verify; see: score run")
-    return [read_run(home.runs(job, event.as_of) / str(event.run_id)) for job, event in newest]
+    return [home.runs(job, event.as_of) / str(event.run_id) for job, event in newest]
 
 
-def verify_run(job: Job, home: Home, run: Run) -> Verdict:
-    """Replay one run stage by stage, in order, up to the first that differs."""
-    replay = _Replay(job, home, run)
+def verify_run(job: Job, home: Home, folder: Path) -> Verdict:
+    """Replay the run that lies in a folder, stage by stage, in order, up to the first that differs."""
+    replay = _Replay(job, home, folder)
+    verdict = Verdict(job.name, folder.parent.name, folder.name)
     for stage in STAGES:
         try:
             _CHECKS[stage](replay)
@@ -103,8 +114,8 @@ def verify_run(job: Job, home: Home, run: Run) -> Verdict:
             failure = failure_of(error)
             if failure is None:
                 raise
-            return Verdict(run, stage, failure.message, _code(failure))
-    return Verdict(run, None, "", 0)
+            return replace(verdict, first_divergence=stage, detail=failure.message, code=_code(failure))
+    return verdict
 
 
 def _code(failure: Failure) -> int:
@@ -113,8 +124,8 @@ def _code(failure: Failure) -> int:
 
 def _objects(replay: _Replay) -> None:
     """Every stored file of the run, its snapshot and its model is, bit for bit, what was written."""
-    run, home = replay.run, replay.home
-    folder = run_folder(home, run.inputs)
+    home, folder = replay.home, replay.folder
+    run = replay.kept = read_run(folder)
     snapshot = read_snapshot(home, run.inputs.job, run.inputs.as_of, run.inputs.snapshot_digest)
     seals: dict[Path, FileSeal] = {folder / name: seal for name, seal in run.files.items()}
     check_seals(seals | snapshot.seals(home))
@@ -175,19 +186,14 @@ def _published(replay: _Replay) -> None:
     """What analysts see of the run is the replay's, row by row; a run that was never shown has nothing there."""
     if replay.run.run_id not in read_chain(replay.home, replay.job.name).first_shown():
         return
-    scores = _had(replay.scored).scores
+    query = f'SELECT * EXCLUDE (scored_at) FROM "{replay.job.name}_history" WHERE run_id = $run'  # noqa: S608
     try:
-        with connect(replay.home.published, read_only=True) as con:
-            seen = con.sql(
-                f'SELECT * EXCLUDE (scored_at) FROM "{replay.job.name}_history" WHERE run_id = $run ',  # noqa: S608
-                params={"run": replay.run.run_id},
-            ).pl()
+        with open_published(replay.home, [replay.job]) as con:
+            seen = con.sql(query, params={"run": replay.run.run_id}).pl()
     except duckdb.Error as error:
         said = str(error).split("\n", maxsplit=1)[0]
-        raise ReplayDiffers(
-            f"{replay.home.published} cannot be read ({said}); run: score run, it is built anew"
-        ) from None
-    if rows_digest(seen.sort(replay.job.key)) != rows_digest(scores):
+        raise ReplayDiffers(f"{replay.home.published} cannot be read: {said}; score run builds it anew") from None
+    if rows_digest(seen.sort(replay.job.key)) != rows_digest(_had(replay.scored).scores):
         raise ReplayDiffers(f"{replay.home.published} shows other rows of the run than the replay gives")
 
 

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING
 
 from jobs.store.documents import (
     DocumentMissing,
-    Json,
     make_folder,
     read_document,
     sync_file,
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
 LAYOUT = 1
 OWNER = ".owner"
+_STATE = {"objects", "snapshots", "models", "runs", "events"}
 _BRIEFLY_S = 30.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
@@ -105,34 +105,41 @@ def safe_name(name: str) -> str:
 
 
 def open_home(root: Path) -> Home:
-    """The home at `root`, made if it is not there, its abandoned staging dropped.
+    """The home at `root`, made if it is not there, its abandoned staging dropped: for whoever writes.
 
     Raises:
-        HomeUnknown: if the folder holds other things, or a layout of another version.
+        HomeUnknown: if there is stored state without a format, or a layout of another version.
     """
-    root = root.absolute()
-    home = Home(root)
-    try:
-        body = read_document(root / "format.json", "home")
-    except DocumentMissing:
-        body = _make(root)
-    if body.get("layout") != LAYOUT:
-        raise HomeUnknown(f"{root} has layout {body.get('layout')}; this version knows {LAYOUT}")
+    home = read_home(root)
+    if not (home.root / "format.json").exists():
+        _make(home.root)
     for name in ("objects", "locks", "staging"):
-        (root / name).mkdir(exist_ok=True)
+        (home.root / name).mkdir(exist_ok=True)
     _drop_abandoned(home)
     return home
 
 
-def _make(root: Path) -> dict[str, Json]:
+def read_home(root: Path) -> Home:
+    """The home at `root`, which may not be made yet: for whoever only reads; errors as `open_home`."""
+    root = root.absolute()
+    try:
+        body = read_document(root / "format.json", "home")
+    except DocumentMissing:
+        stored = root.is_dir() and _STATE & {entry.name for entry in root.iterdir()}
+        if stored and not (root / "format.json").exists():
+            raise HomeUnknown(f"{root}/format.json is missing beside stored state; restore it from a backup") from None
+        return Home(root)
+    if body.get("layout") != LAYOUT:
+        raise HomeUnknown(f"{root} has layout {body.get('layout')}; this version knows {LAYOUT}")
+    return Home(root)
+
+
+def _make(root: Path) -> None:
     """Write the format before anything else is there, so that a kill in between, or a second process, does no harm."""
-    own = {"objects", "snapshots", "models", "runs", "events"}
-    stored = root.is_dir() and own & {entry.name for entry in root.iterdir()}
-    if stored and not (root / "format.json").exists():
-        raise HomeUnknown(f"{root}/format.json is missing beside stored state; restore it from a backup of SCORE_HOME")
-    body: dict[str, Json] = {"layout": LAYOUT}
-    write_document(root / "format.json", "home", body)
-    return body
+    try:
+        write_document(root / "format.json", "home", {"layout": LAYOUT})
+    except (FileNotFoundError, NotADirectoryError):
+        raise HomeUnknown(f"{root} cannot be made; set SCORE_HOME to a folder") from None
 
 
 @contextmanager

@@ -122,7 +122,12 @@ def kept_runs(home: Home, jobs: Iterable[str]) -> tuple[Path, ...]:
 
 
 def find_by_prefix(home: Home, prefix: str, jobs: Iterable[str]) -> Run:
-    """The one run whose id begins so.
+    """The one run whose id begins so; errors as `find_folder` and `read_run`."""
+    return read_run(find_folder(home, prefix, jobs))
+
+
+def find_folder(home: Home, prefix: str, jobs: Iterable[str]) -> Path:
+    """The folder of the one run whose id begins so.
 
     Raises:
         RunMissing: if there is none, or more than one.
@@ -131,7 +136,7 @@ def find_by_prefix(home: Home, prefix: str, jobs: Iterable[str]) -> Run:
     if len(found) != 1:
         said = "no kept run's id begins" if not found else f"{len(found)} kept runs' ids begin"
         raise RunMissing(f"{said} with {prefix[:64]!r}; see: score runs")
-    return read_run(found[0])
+    return found[0]
 
 
 def _to_json(run: Run) -> dict[str, Json]:

@@ -172,12 +172,14 @@ class Taken:
 
 def kept_snapshots(home: Home, job: str, as_of: date | None = None) -> tuple[Taken, ...]:
     """What is kept, by as-of and then by when it was taken."""
-    pattern = f"{as_of or '????-??-??'}/{'?' * 64}"
-    found = [
-        Taken(date.fromisoformat(folder.parent.name), folder.name, _taken_at(folder))
-        for folder in home.snapshots(job).glob(pattern)
-    ]
+    found = [Taken(day, folder.name, _taken_at(folder)) for day, folder in kept_snapshot_folders(home, job, as_of)]
     return tuple(sorted(found, key=lambda each: (each.as_of, each.taken_at, each.digest)))
+
+
+def kept_snapshot_folders(home: Home, job: str, as_of: date | None = None) -> list[tuple[date, Path]]:
+    """The as-of and the folder of each kept snapshot; nothing in them is read."""
+    pattern = f"{as_of or '????-??-??'}/{'?' * 64}"
+    return [(date.fromisoformat(folder.parent.name), folder) for folder in sorted(home.snapshots(job).glob(pattern))]
 
 
 def newest_kept(home: Home, job: str, as_of: date, *, first_night: date) -> Snapshot | None:

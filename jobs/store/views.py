@@ -30,7 +30,7 @@ _BRIEFLY_S = 60.0
 _READ_ONLY = 0o444
 
 _TABLES = """
-CREATE TABLE built_from (state VARCHAR);
+CREATE TABLE built_from (state VARCHAR, home VARCHAR);
 CREATE TABLE publications (
     seq BIGINT, job VARCHAR, as_of DATE, run_id VARCHAR, published_at TIMESTAMPTZ, reason VARCHAR
 );
@@ -42,7 +42,7 @@ COMMENT ON TABLE built_from IS 'digest of the events that this database shows; a
 COMMENT ON TABLE publications IS 'one row per change of what analysts see: from published_at on, as_of showed run_id';
 COMMENT ON COLUMN publications.seq IS 'place in the job''s chain of events';
 COMMENT ON COLUMN publications.published_at IS 'instant of the change, UTC';
-COMMENT ON COLUMN publications.reason IS 'nightly, backfill, restate, or what was given on record';
+COMMENT ON COLUMN publications.reason IS 'nightly, backfill or restate';
 COMMENT ON TABLE runs IS 'one row per run that was ever published or kept in the history';
 COMMENT ON COLUMN runs.as_of IS 'the day whose knowledge the run reproduces';
 COMMENT ON COLUMN runs.snapshot_digest IS 'SHA-256 of the rows that it was computed from';
@@ -71,12 +71,29 @@ def refresh_views(home: Home, jobs: Sequence[Job]) -> bool:
             return False
         with staging(home) as folder:
             beside = folder / "scores.duckdb"
-            _build(beside, home, chains, state)
+            with connect(beside) as con:
+                _build(con, home, chains, state)
+                con.execute("CHECKPOINT")
             beside.chmod(_READ_ONLY)
             sync_file(beside)
             beside.rename(home.published)
             sync_folder(home.root)
     return True
+
+
+def open_published(home: Home, jobs: Sequence[Job]) -> duckdb.DuckDBPyConnection:
+    """The published database, for reading. Of a home that was moved or copied, the same views over where it lies now.
+
+    Raises:
+        duckdb.Error: if nothing was published yet, or the file cannot be read.
+    """
+    con = connect(home.published, read_only=True)
+    if con.execute("SELECT home FROM built_from").fetchall() == [(str(home.root),)]:
+        return con
+    con.close()
+    con = connect()
+    _build(con, home, [(job, read_chain(home, job.name)) for job in jobs], "")
+    return con
 
 
 def shown_state(path: Path) -> str | None:
@@ -91,19 +108,17 @@ def shown_state(path: Path) -> str | None:
     return found[0] if found else None
 
 
-def _build(path: Path, home: Home, chains: Sequence[tuple[Job, Chain]], state: str) -> None:
+def _build(con: duckdb.DuckDBPyConnection, home: Home, chains: Sequence[tuple[Job, Chain]], state: str) -> None:
     shown = [(job, chain, _shown_runs(home, chain)) for job, chain in chains]
     runs_shown = [run for _, _, runs in shown for run in runs.values()]
     check_lengths({run_folder(home, run.inputs) / SCORES_FILE: run.files[SCORES_FILE] for run in runs_shown})
-    with connect(path) as con:
-        con.execute(_TABLES)
-        con.execute("INSERT INTO built_from VALUES ($1)", [state])
-        _insert(con, "publications", [row for _, chain, _ in shown for row in _publication_rows(chain)])
-        _insert(con, "runs", [row for _, chain, runs in shown for row in _run_rows(chain, runs)])
-        for job, chain, runs in shown:
-            if runs:
-                _add_views(con, home, job, chain, runs)
-        con.execute("CHECKPOINT")
+    con.execute(_TABLES)
+    con.execute("INSERT INTO built_from VALUES ($1, $2)", [state, str(home.root)])
+    _insert(con, "publications", [row for _, chain, _ in shown for row in _publication_rows(chain)])
+    _insert(con, "runs", [row for _, chain, runs in shown for row in _run_rows(chain, runs)])
+    for job, chain, runs in shown:
+        if runs:
+            _add_views(con, home, job, chain, runs)
 
 
 def _shown_runs(home: Home, chain: Chain) -> dict[str, Run]:

@@ -153,6 +153,8 @@ def open_duckdb_file(path: Path, calendar: Calendar, horizon_days: int, spill: P
             raise WarehouseUnavailable(
                 f"{path} is open for writing in another process; run again when it is done"
             ) from None
+        if "not a valid duckdb" in str(error).lower():
+            raise WarehouseMissing(f"{path} is no DuckDB file; set SCORE_WAREHOUSE to one") from None
         raise WarehouseUnavailable(f"{path} cannot be opened as a DuckDB file: {_first_line(error)}") from None
     try:
         con.execute("BEGIN TRANSACTION")

@@ -10,16 +10,21 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import duckdb
 import pytest
 
 from jobs import definition
+from jobs.steps.scoring import score_snapshot
 from jobs.store.documents import read_document, write_document
+from jobs.store.locks import locked
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.conftest import World
 
 
@@ -48,6 +53,13 @@ BAD = [
     (["run", "a\nb"], 2, "is no name"),
     (["snapshot"], 2, "--as-of"),
     (["snapshot", "--as-of", "1999-01-01"], 65, "timetable_v1.sql"),
+    (["snapshot", "--as-of", "9999-12-31"], 2, "has not begun yet"),
+    (["train", "--as-of", "9999-12-31"], 2, "has not begun yet"),
+    (["skip", "--as-of", "9999-12-31", "--reason", "x"], 2, "has not begun yet"),
+    (["skip", "--as-of", "2013-04-12", "--reason", " "], 2, "one line"),
+    (["run", "--as-of", "2013-W15-5"], 2, "2013-W15-5"),
+    (["backfill", "--as-of", "2013-04-12", "--publish"], 2, "--model"),
+    (["backfill", "--as-of", "2013-04-12", "--hindsight"], 2, "--model"),
     (["train", "--as-of", "2013-01-20"], 65, "no night to train on"),
     (["backfill", "--as-of", "2013-04-12", "--until", "2013-04-11"], 2, "comes before"),
     (["backfill", "--as-of", "2013-04-12", "--model", "no-such-model"], 66, "no-such-model"),
@@ -166,16 +178,16 @@ def objects_of(world: World, digest: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("pattern", ["runs/*/*/*/manifest.json", "events/*/00000002.json"])
-def test_a_damaged_manifest_or_event_stops_every_command(world: World, pattern: str) -> None:
-    """80, with the file's name."""
+def test_a_damaged_manifest_or_event_is_named(world: World, pattern: str) -> None:
+    """80, with the file's name, whether it is the newest run or one of all."""
     world.run("run", "--as-of", "2013-04-12")
     damaged = next(iter(sorted(world.home.glob(pattern))))
     flip(damaged)
 
-    result = world.run("verify")
-
-    assert result.code == 80
-    assert str(damaged) in result.err
+    for arguments in (["verify"], ["verify", "--all"]):
+        result = world.run(*arguments)
+        assert result.code == 80
+        assert str(damaged) in result.err
 
 
 def test_nothing_is_published_from_a_damaged_object_or_model(world: World) -> None:
@@ -350,3 +362,122 @@ def test_an_edit_that_no_longer_parses_is_still_called_an_edit(
     (folder / "flight_delay" / "weather_v1.sql").write_text("DROP TABLE weather")
 
     assert world.run("run", "--as-of", "2013-04-12").code == 80
+
+
+STORED = [
+    "objects/*/*.parquet", "snapshots/*/*/*/manifest.json", "snapshots/*/*/*/taken.json", "models/*/*/trained.json",
+    "models/*/*/uv.lock", "models/*/*/model.txt", "models/*/*/manifest.json", "runs/*/*/*/execution.json",
+    "runs/*/*/*/manifest.json", "runs/*/*/*/features.parquet", "events/*/00000001.json",
+]  # fmt: skip
+
+
+def test_reading_all_data_finds_every_damaged_file(world: World) -> None:
+    """Of runs or not: of each kind of file one, one bit, 80 and its name; then all is well again."""
+    world.run("run", "--as-of", "2013-04-12")
+    assert world.run("verify", "--read-data", "--json").json["damaged"] == []
+    for pattern in STORED:
+        damaged = min(world.home.glob(pattern))
+        flip(damaged)
+        result = world.run("verify", "--all", "--json")
+        assert result.code == 80, pattern
+        assert any(str(damaged) in each for each in [*result.json.get("damaged", []), result.err]), pattern
+        flip(damaged)
+    assert world.run("verify", "--all").code == 0
+
+
+def test_a_damaged_run_of_the_history_is_not_published(world: World) -> None:
+    """It was kept, it was damaged, and now it shall be shown: 80, and analysts see what they saw."""
+    first = world.run("run", "--as-of", "2013-04-20", "--json").json["runs"][0]
+    challenger = world.run("train", "--as-of", "2013-04-15", "--json").json["model_version"]
+    beside = world.run("backfill", "--as-of", "2013-04-20", "--model", challenger, "--json").json["runs"][0]
+    flip(next(world.home.glob(f"runs/*/*/{beside['run_id']}/scores.parquet")))
+
+    assert world.run("backfill", "--as-of", "2013-04-20", "--model", challenger, "--publish").code == 80
+    assert world.published("SELECT DISTINCT run_id FROM flight_delay") == [(first["run_id"],)]
+
+
+def test_a_backfill_that_loses_its_lock_lists_what_it_did(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """3: one night done, one busy."""
+    world.run("run", "--as-of", "2013-04-11")
+    taken: list[TextIO] = []
+
+    def takes_the_lock(*arguments: object) -> object:
+        scored = score_snapshot(*arguments)
+        if not taken:
+            taken.append((world.home / "locks" / "flight_delay.lock").open("r+"))
+        return scored
+
+    monkeypatch.setattr("jobs.steps.nights.score_snapshot", takes_the_lock)
+    real = locked
+
+    @contextmanager
+    def others_come_first(path: Path, wait_s: float = 0.0) -> Iterator[None]:
+        if taken:
+            fcntl.flock(taken[0], fcntl.LOCK_EX)
+        with real(path, wait_s):
+            yield
+
+    monkeypatch.setattr("jobs.steps.nights.locked", others_come_first)
+    result = world.run("backfill", "--as-of", "2013-04-12", "--until", "2013-04-14", "--json")
+    taken[0].close()
+
+    assert result.code == 3
+    assert [(run["as_of"], run["status"]) for run in result.json["runs"]] == [
+        ("2013-04-12", "published"),
+        ("2013-04-13", "failed"),
+    ]
+
+
+@pytest.mark.parametrize("closing", ["2>&-", ">&- 2>&- <&-", ">/dev/full", ">/dev/full 2>/dev/full", "| true"])
+def test_closed_and_full_streams_change_nothing(world: World, closing: str) -> None:
+    """The night is published, and the exit code says so."""
+    program = f"{sys.executable} -c 'from jobs.cli import main; main()' run --as-of 2013-04-12 {closing}"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {program}"],
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert world.published("SELECT count(*) FROM publications") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:s3cret@h/db", "duckdb:///postgresql://u:s3cret@h/db", "duckdb:///md:x?token=s3cret", "s3cret"],
+)
+def test_a_warehouse_that_is_none_is_refused_without_its_password(
+    world: World, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """78, and what stood in the variable is repeated nowhere."""
+    monkeypatch.setenv("SCORE_WAREHOUSE", url)
+    result = world.run("run", "--as-of", "2013-04-12", "--json")
+
+    assert result.code == 78
+    assert "s3cret" not in result.out + result.err
+
+
+def test_a_home_that_was_copied_elsewhere_verifies_and_answers_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup is a copy: nothing has to be run first, and nothing of the old place is looked at."""
+    world.run("run", "--as-of", "2013-04-12")
+    copy = world.home.with_name("a copy [1] of 'it'")
+    shutil.copytree(world.home, copy)
+    shutil.rmtree(world.home)
+    monkeypatch.setenv("SCORE_HOME", str(copy))
+
+    assert world.run("verify", "--all").code == 0
+    assert world.run("sql", "SELECT count(*) > 0 AS any FROM flight_delay_latest", "--json").json["rows"] == [[True]]
+
+
+def test_reading_commands_make_nothing(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistyped SCORE_HOME is not made by looking at it."""
+    elsewhere = tmp_path / "mistyped"
+    monkeypatch.setenv("SCORE_HOME", str(elsewhere))
+    for command in ("runs", "models", "snapshots"):
+        assert world.run(command).code == 0
+    assert world.run("verify").code == 66
+    assert not elsewhere.exists()

@@ -231,6 +231,25 @@ def test_a_promotion_scores_from_the_next_unscored_night_and_a_rollback_undoes_i
 
     assert world.run("rollback", "--reason", "worse on Sundays").code == 0
     assert world.run("run", "--as-of", "2013-04-22", "--json").json["runs"][0]["model_version"] == first
+    assert world.run("rollback", "--reason", "again").code == 66
+    champions = {each["model_version"]: each["champion"] for each in world.run("models", "--json").json["models"]}
+    assert champions == {first: True, second: False}
+
+
+def test_a_published_night_needs_no_skip(world: World) -> None:
+    """2: analysts see it, and go on seeing it."""
+    world.run("run", "--as-of", "2013-04-12")
+
+    assert world.run("skip", "--as-of", "2013-04-12", "--reason", "x").code == 2
+
+
+def test_the_future_is_not_looked_at(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot that was taken before its day began would stand for what was known when it began."""
+    monkeypatch.setenv("SCORE_TODAY", "2013-04-12")
+
+    assert world.run("snapshot", "--as-of", "2013-04-13").code == 2
+    assert world.run("snapshot", "--as-of", "2013-04-13", "--fresh").code == 2
+    assert world.run("train", "--as-of", "2013-04-13").code == 2
 
 
 def test_a_night_before_the_first_model_names_the_earliest_as_of(world: World) -> None:

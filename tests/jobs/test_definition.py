@@ -183,4 +183,4 @@ def test_files_that_a_job_lacks_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["runs", "publications", "views", "staging", "x_latest", "x_history"])
 def test_a_job_cannot_have_the_name_of_a_relation_or_lock_of_ours(name: str) -> None:
     with pytest.raises(JobRefused, match="rename it"):
-        load_job(name)
+        parse_job(name, "", "jobs/x.toml")

@@ -83,6 +83,8 @@ def test_a_subclass_has_its_own_code_or_its_parent_s() -> None:
     ("error", "code"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "/srv/x"), 74),
+        (duckdb.FatalException("FATAL Error: Failed to write: No space left on device"), 74),
+        (duckdb.TransactionException("TransactionContext Error: Failed to commit: Could not write file"), 74),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 74),
         (OSError(errno.EIO, "Input/output error"), 74),
         (OSError(errno.EROFS, "Read-only file system", "/srv/x"), 74),

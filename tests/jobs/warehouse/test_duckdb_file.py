@@ -212,7 +212,7 @@ def test_what_is_no_database_is_not_said_to_be_locked(tmp_path: Path, events: Qu
     path = tmp_path / "locked" / "clocks.duckdb"
     path.write_bytes(content)
 
-    with pytest.raises(WarehouseUnavailable, match="cannot be opened as a DuckDB file"):
+    with pytest.raises(WarehouseMissing, match="is no DuckDB file"):
         read(path, events)
 
 
