@@ -147,7 +147,7 @@ def failure_of(error: BaseException) -> Failure | None:
             74, _one_line(f"{error.strerror}: {error.filename or 'while writing'}; free space, look at the disk")
         )
     if type(error).__module__ == "_duckdb" and _DISK.search(_told(error)):
-        return Failure(74, _one_line(f"{_told(error)[:300]}; free space, look at the disk"))
+        return Failure(74, _one_line(str(error).split("\n", maxsplit=1)[0] + "; free space, look at the disk"))
     return None
 
 

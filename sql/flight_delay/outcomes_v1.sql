@@ -6,7 +6,8 @@
 -- known: appended
 -- lookback: 90 days
 
--- A joined row is known when both of its halves are, hence greatest().
+-- A joined row is known when both of its halves are, hence greatest(), which passes over a null. An outcome without a
+-- timetable row is not lost: it counts for its carrier, and a null in its key is found.
 SELECT
   CAST(o.flight_date AS DATE) AS flight_date,
   CAST(o.carrier AS VARCHAR) AS carrier,
@@ -22,7 +23,7 @@ SELECT
   CAST(o.cancelled AS BOOLEAN) AS cancelled,
   CAST(greatest(o.recorded_at, s.recorded_at) AS TIMESTAMPTZ) AS known_at
 FROM flight_outcomes AS o
-INNER JOIN scheduled_flights AS s
+LEFT JOIN scheduled_flights AS s
   ON s.flight_date = o.flight_date
   AND s.carrier = o.carrier
   AND s.flight = o.flight

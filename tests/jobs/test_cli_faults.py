@@ -481,3 +481,13 @@ def test_reading_commands_make_nothing(world: World, tmp_path: Path, monkeypatch
         assert world.run(command).code == 0
     assert world.run("verify").code == 66
     assert not elsewhere.exists()
+
+
+def test_a_null_in_the_key_of_an_outcome_is_counted_and_refused(world: World) -> None:
+    """65: the join with the timetable does not hide it."""
+    world.sql("UPDATE flight_outcomes SET carrier = NULL WHERE flight_date = DATE '2013-04-09' AND flight < 100")
+    result = world.run("run", "--as-of", "2013-04-12")
+
+    assert result.code == 65
+    assert "outcomes_v1.sql" in result.err
+    assert "null in the key" in result.err
