@@ -73,7 +73,9 @@ _OnlyAsOf = Annotated[date | None, typer.Option("--as-of", parser=_date, metavar
 
 
 def _threads(count: int) -> int:
-    return count or len(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        return count or len(os.sched_getaffinity(0))
+    return count or os.cpu_count() or 1
 
 
 _Threads = Annotated[
