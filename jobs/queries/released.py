@@ -5,12 +5,12 @@ A file that stands in the list is never edited again (law 7); a change is a new 
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING
 
 from jobs.queries.check import Query, read_query
 from jobs.queries.source import QueryMissing, file_name, fingerprint, parse_name, read_bytes
+from jobs.store.documents import write_durably
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,17 +140,4 @@ def _edited(path: Path, table: str, version: int) -> QueryEdited:
 
 def _write(path: Path, released: Mapping[str, str]) -> None:
     """Write the list beside, then switch; on return it is on the disk."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(f"{digest}  {name}\n" for name, digest in released.items())
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_durably(path, "".join(f"{digest}  {name}\n" for name, digest in released.items()).encode())

@@ -16,6 +16,7 @@ from jobs.store.registry import read_version, version_names
 from jobs.store.runs import SCORES_FILE, RunMissing, find_by_prefix, kept_runs, read_run, run_folder
 from jobs.store.snapshots import SnapshotMissing, find_snapshots, kept_snapshots, read_snapshot
 from jobs.store.views import open_published
+from jobs.warehouse.engine import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -247,12 +248,8 @@ def _show_query(screen: Screen, con: duckdb.DuckDBPyConnection, text: str) -> No
         rows = cursor.fetchall()
     except duckdb.IOException as error:
         raise ObjectMissing(
-            f"a file behind the views cannot be read: {_first_line(error)}; score verify --all says which"
+            f"a file behind the views cannot be read: {first_line(error)}; score verify --all says which"
         ) from None
     except duckdb.Error as error:
         raise QueryFailed(" ".join(str(error).split("\n\n", maxsplit=1)[0].split())) from None
     screen.show({"columns": names, "rows": [list(row) for row in rows]}, lambda: table(names, rows))
-
-
-def _first_line(error: duckdb.Error) -> str:
-    return str(error).split("\n", maxsplit=1)[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -89,16 +89,11 @@ def take_snapshot(job: Job, settings: Settings, home: Home, as_of: date, *, firs
     """Look at the warehouse as of a date and keep what was seen, for features of the nights from `first_night` on."""
     with _look(job, settings, home, as_of, first_night or as_of) as (look, store, staged):
         lay_there = store.keep()
-        snapshot = Snapshot(
-            look.snapshot.job,
-            as_of,
-            look.snapshot.first_night,
-            look.snapshot.zone,
-            tuple(with_seals(table, lay_there) for table in look.snapshot.tables),
-        )
+        tables = tuple(with_seals(table, lay_there) for table in look.snapshot.tables)
+        snapshot = replace(look.snapshot, tables=tables)
         if not snapshot_folder(home, job.name, as_of, snapshot.digest).exists():
             keep_snapshot(home, snapshot, staged, _taken(look, settings.clock()))
-    return Look(snapshot, look.compared_with, look.comparison, look.new_objects, kept=True)
+    return replace(look, snapshot=snapshot, kept=True)
 
 
 def look_again(job: Job, settings: Settings, home: Home, as_of: date) -> Look:

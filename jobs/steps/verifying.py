@@ -16,6 +16,7 @@ from jobs.store.registry import read_model_text, read_version
 from jobs.store.runs import SCORES_FILE, RunMissing, find_folder, kept_runs, read_run, run_folder
 from jobs.store.snapshots import read_snapshot
 from jobs.store.views import open_published
+from jobs.warehouse.engine import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -191,7 +192,7 @@ def _published(replay: _Replay) -> None:
         with open_published(replay.home, [replay.job]) as con:
             seen = con.sql(query, params={"run": replay.run.run_id}).pl()
     except duckdb.Error as error:
-        said = str(error).split("\n", maxsplit=1)[0]
+        said = first_line(error)
         raise ReplayDiffers(f"{replay.home.published} cannot be read: {said}; score run builds it anew") from None
     if rows_digest(seen.sort(replay.job.key)) != rows_digest(_had(replay.scored).scores):
         raise ReplayDiffers(f"{replay.home.published} shows other rows of the run than the replay gives")

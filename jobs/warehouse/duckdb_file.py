@@ -11,7 +11,7 @@ import duckdb
 from jobs.queries.bounds import parameters
 from jobs.queries.source import QueryRefused
 from jobs.warehouse.bounds import days_sql
-from jobs.warehouse.engine import connect
+from jobs.warehouse.engine import connect, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,9 +102,9 @@ class Extraction:
         try:
             yield
         except duckdb.ParserException as error:
-            raise QueryRefused(query.path, 1, f"DuckDB does not take it: {_first_line(error)}") from None
+            raise QueryRefused(query.path, 1, f"DuckDB does not take it: {first_line(error)}") from None
         except (duckdb.BinderException, duckdb.CatalogException) as error:
-            raise SourceDiffers(f"{query.path}: {_first_line(error)}") from None
+            raise SourceDiffers(f"{query.path}: {first_line(error)}") from None
         except (duckdb.ConversionException, duckdb.OutOfRangeException):
             columns = ", ".join(self._unconvertible(query, bounds)) or "a column that the bounds look at"
             raise SourceDiffers(
@@ -112,7 +112,7 @@ class Extraction:
                 "look at the source's types and ranges"
             ) from None
         except _UNREADABLE as error:
-            raise WarehouseUnavailable(f"the warehouse cannot be read: {_first_line(error)}") from None
+            raise WarehouseUnavailable(f"the warehouse cannot be read: {first_line(error)}") from None
 
     def _unconvertible(self, query: Query, bounds: Bounds) -> Iterator[str]:
         """The columns whose cast fails, each tried alone; the failed transaction is over."""
@@ -155,7 +155,7 @@ def open_duckdb_file(path: Path, calendar: Calendar, horizon_days: int, spill: P
             ) from None
         if "not a valid duckdb" in str(error).lower():
             raise WarehouseMissing(f"{path} is no DuckDB file; set SCORE_WAREHOUSE to one") from None
-        raise WarehouseUnavailable(f"{path} cannot be opened as a DuckDB file: {_first_line(error)}") from None
+        raise WarehouseUnavailable(f"{path} cannot be opened as a DuckDB file: {first_line(error)}") from None
     try:
         con.execute("BEGIN TRANSACTION")
         yield Extraction(con, calendar, horizon_days)
@@ -173,7 +173,3 @@ def _names(columns: list[str] | tuple[str, ...]) -> str:
 
 def _any_null(columns: list[str]) -> str:
     return " OR ".join(f'"{name}" IS NULL' for name in columns)
-
-
-def _first_line(error: duckdb.Error) -> str:
-    return str(error).split("\n", maxsplit=1)[0]

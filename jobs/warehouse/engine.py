@@ -15,6 +15,11 @@ _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
+def first_line(error: duckdb.Error) -> str:
+    """What DuckDB says, without the hints and the excerpt of SQL that follow."""
+    return str(error).split("\n", maxsplit=1)[0]
+
+
 def connect(
     path: Path | None = None, *, read_only: bool = False, spill: Path | None = None
 ) -> duckdb.DuckDBPyConnection:

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from models.parameters import Parameters, parse_parameters
+from tests.models.columns import FEATURES, ORDER
 
 if TYPE_CHECKING:
     from models.training import TrainedModel
@@ -17,17 +18,6 @@ if TYPE_CHECKING:
 # when LightGBM is first imported, which is why nothing above imports it.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-ORDER = ("as_of", "carrier", "flight")
-FEATURES = (
-    "hour",
-    "carrier_code",
-    "origin_code",
-    "late_share_28d",
-    "flown_28d",
-    "wind_mph",
-    "is_weekend",
-    "distance_mi",
-)
 TOML = """
 objective = "binary"
 rounds = 40

@@ -12,18 +12,8 @@ from models.matrix import CodesRefused, FeaturesDiffer, NotExact, to_matrix
 from models.parameters import Parameters
 from models.scorer import Model
 from models.training import TrainedModel, TrainingSet, train
+from tests.models.columns import FEATURES, ORDER
 
-ORDER = ("as_of", "carrier", "flight")
-FEATURES = (
-    "hour",
-    "carrier_code",
-    "origin_code",
-    "late_share_28d",
-    "flown_28d",
-    "wind_mph",
-    "is_weekend",
-    "distance_mi",
-)
 CODES = ("carrier_code", "origin_code")
 
 

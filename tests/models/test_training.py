@@ -8,18 +8,7 @@ from models.matrix import CodesRefused, FeaturesDiffer, LabelsRefused, NotExact
 from models.parameters import Parameters
 from models.scorer import Model
 from models.training import NotSorted, TooFewNights, TrainedModel, TrainingSet, train
-
-ORDER = ("as_of", "carrier", "flight")
-FEATURES = (
-    "hour",
-    "carrier_code",
-    "origin_code",
-    "late_share_28d",
-    "flown_28d",
-    "wind_mph",
-    "is_weekend",
-    "distance_mi",
-)
+from tests.models.columns import FEATURES, ORDER
 
 
 def whole(frame: pl.DataFrame) -> TrainingSet:
