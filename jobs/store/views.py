@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _BRIEFLY_S = 60.0
 _READ_ONLY = 0o444
+STORAGE = "v1.0.0"  # analysts' clients are often older than the library of the job
 
 _TABLES = """
 CREATE TABLE built_from (state VARCHAR, home VARCHAR);
@@ -71,7 +72,7 @@ def refresh_views(home: Home, jobs: Sequence[Job]) -> bool:
             return False
         with staging(home) as folder:
             beside = folder / "scores.duckdb"
-            with connect(beside) as con:
+            with connect(beside, storage=STORAGE) as con:
                 _build(con, home, chains, state)
                 con.execute("CHECKPOINT")
             beside.chmod(_READ_ONLY)

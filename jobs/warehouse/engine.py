@@ -21,13 +21,18 @@ def first_line(error: duckdb.Error) -> str:
 
 
 def connect(
-    path: Path | None = None, *, read_only: bool = False, spill: Path | None = None
+    path: Path | None = None, *, read_only: bool = False, spill: Path | None = None, storage: str | None = None
 ) -> duckdb.DuckDBPyConnection:
     """A connection to a file, or to memory: it never looks for an extension, and prints no progress on stdout.
 
-    What does not fit into memory spills to the folder `spill`.
+    What does not fit into memory spills to the folder `spill`. A new file has the format of the DuckDB release
+    `storage`, so that clients from that release on can open it; by default in that of the library.
     """
-    config = {**_OFFLINE, "temp_directory": str(spill)} if spill else _OFFLINE
+    config = dict(_OFFLINE)
+    if spill:
+        config["temp_directory"] = str(spill)
+    if storage:
+        config["storage_compatibility_version"] = storage
     con = duckdb.connect(str(path) if path else ":memory:", read_only=read_only, config=config)
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET enable_progress_bar = false")

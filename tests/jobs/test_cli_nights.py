@@ -299,3 +299,12 @@ def test_a_moved_home_shows_its_scores_again_after_the_next_run(world: World, mo
 
     assert world.run("run", "--as-of", "2013-04-12").code == 0
     assert world.published("SELECT count(*) > 0 FROM flight_delay") == [(True,)]
+
+
+def test_clients_older_than_the_job_can_open_the_scores(world: World) -> None:
+    """The file's header has the storage version that DuckDB 1.0 reads: 64, eight bytes after the magic word."""
+    world.run("run", "--as-of", "2013-04-12")
+    header = (world.home / "scores.duckdb").read_bytes()[:20]
+
+    assert header[8:12] == b"DUCK"
+    assert int.from_bytes(header[12:20], "little") == 64
