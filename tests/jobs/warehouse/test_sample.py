@@ -179,15 +179,27 @@ def test_a_repeated_key_in_the_files_is_refused(tmp_path: Path) -> None:
 # Instants
 
 
+KEY = "flight_date, carrier, flight, origin"
+
+
+def flights_of_the_file(*columns: str) -> pl.DataFrame:
+    """One row per flight of the file, by key: these columns as text. A table has no order of its own."""
+    text = ZipFile(sample_folder() / "flights.csv.zip").read("flights.csv")
+    key = ("year", "month", "day", "carrier", "flight", "origin")
+    rows = pl.read_csv(text, columns=[*key, *columns], infer_schema_length=0, null_values="NA")
+    return rows.sort(
+        *(pl.col(name).cast(pl.Int32) if name in {"year", "month", "day", "flight"} else name for name in key)
+    )
+
+
 def test_scheduled_departures_are_the_hours_that_the_files_give_in_utc(warehouse: duckdb.DuckDBPyConnection) -> None:
     """The files' `time_hour` is computed elsewhere, by other code: an independent check of all 336,776."""
-    text = ZipFile(sample_folder() / "flights.csv.zip").read("flights.csv")
-    theirs = pl.read_csv(text, columns=["time_hour", "minute"], infer_schema_length=0).select(
+    theirs = flights_of_the_file("time_hour", "minute").select(
         pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us").dt.replace_time_zone("UTC")
         + pl.duration(minutes=pl.col("minute").cast(pl.Int32))
     )
 
-    ours = warehouse.sql("SELECT sched_dep_at FROM scheduled_flights ORDER BY rowid").pl()
+    ours = warehouse.sql(f"SELECT sched_dep_at FROM scheduled_flights ORDER BY {KEY}").pl()
 
     assert ours["sched_dep_at"].to_list() == theirs["time_hour"].to_list()
 
@@ -220,13 +232,12 @@ def test_each_destinations_clock_agrees_with_the_time_in_the_air(warehouse: duck
 
 def test_the_delay_and_the_clock_tell_the_same_arrival(warehouse: duckdb.DuckDBPyConnection) -> None:
     """On all flights that have both, so it decides nothing which of them is believed."""
-    text = ZipFile(sample_folder() / "flights.csv.zip").read("flights.csv")
-    clock = pl.read_csv(text, columns=["arr_time"], null_values="NA")["arr_time"]
+    clock = flights_of_the_file("arr_time")["arr_time"].cast(pl.Int64)
     zones = dict(warehouse.sql("SELECT faa, tzone FROM airports WHERE tzone IS NOT NULL").fetchall())
-    flights = warehouse.sql("""
-        SELECT s.flight_date, s.dest, o.sched_dep_at + to_minutes(dep_delay_min) AS departed_at,
+    flights = warehouse.sql(f"""
+        SELECT flight_date, s.dest, o.sched_dep_at + to_minutes(dep_delay_min) AS departed_at,
             CASE WHEN arr_delay_min IS NOT NULL THEN o.recorded_at END AS arrived_at
-        FROM scheduled_flights AS s POSITIONAL JOIN flight_outcomes AS o
+        FROM scheduled_flights AS s JOIN flight_outcomes AS o USING ({KEY}) ORDER BY {KEY}
     """).pl()
     dest_zone = flights["dest"].replace_strict(zones | ZONES_MISSING_IN_AIRPORTS)
 
