@@ -18,7 +18,7 @@ from jobs.definition import load_job
 from jobs.settings import read_settings
 from jobs.steps.snapshots import take_snapshot
 from jobs.store.home import open_home
-from jobs.store.opening import read_tables
+from jobs.store.opening import in_store, read_tables
 from jobs.warehouse.sample import load_sample
 
 AS_OF = date(2013, 12, 31)
@@ -34,7 +34,7 @@ def main() -> None:
         home = open_home(settings.home)
         load_sample(settings.warehouse_file)
         look = take_snapshot(job, settings, home, AS_OF, first_night=AS_OF - timedelta(days=364))
-        tables = read_tables(home, look.snapshot)
+        tables = read_tables(in_store(home), look.snapshot)
     build = job.features().build_features
     last = AS_OF - timedelta(days=2)
     seconds: dict[int, list[float]] = {count: [] for count in NIGHTS}

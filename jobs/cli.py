@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+from jobs.options import AsOf, JobName, Json, MaybeAsOf, OneJob, OnlyAsOf, Reason, Threads, Wait, date_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,68 +36,6 @@ app = typer.Typer(
 _SIGNALS: list[int] = []  # those that arrived, oldest first
 
 
-def _date(text: str) -> date:
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  a date has no zone
-    except ValueError:
-        raise typer.BadParameter(f"{text[:40]!r} is no date; write one such as 2013-09-01") from None
-
-
-def _span(given: str | float) -> float:
-    """Seconds, from a text such as 90s, 15m or 2h; a default is seconds already."""
-    if not isinstance(given, str):
-        return given
-    matched = re.fullmatch(r"([0-9]{1,6})([smh])", given)
-    if matched is None:
-        raise typer.BadParameter(f"{given[:40]!r} is no span; write 90s, 15m or 2h")
-    return int(matched[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[matched[2]]
-
-
-def _sentence(text: str) -> str:
-    """One line that says something."""
-    line = " ".join(text.split())
-    if not line or not line.isprintable() or len(line) > 1000:  # noqa: PLR2004  lone surrogates are not printable
-        raise typer.BadParameter("it must be one line of at most 1,000 characters that says something")
-    return line
-
-
-_JobName = Annotated[str | None, typer.Argument(metavar="JOB", help="The job; all of them if left out.")]
-_OneJob = Annotated[str | None, typer.Argument(metavar="JOB", help="The job; may be left out where there is one.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-_AsOf = Annotated[date, typer.Option("--as-of", parser=_date, metavar="DATE", help="The day whose knowledge counts.")]
-_MaybeAsOf = Annotated[
-    date | None, typer.Option("--as-of", parser=_date, metavar="DATE", help="The day whose knowledge counts.")
-]
-
-
-_OnlyAsOf = Annotated[date | None, typer.Option("--as-of", parser=_date, metavar="DATE", help="Only this night.")]
-
-
-def _threads(count: int) -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on every system
-        return count or len(os.sched_getaffinity(0))
-    return count or os.cpu_count() or 1
-
-
-_Threads = Annotated[
-    int,
-    typer.Option(
-        envvar="SCORE_THREADS",
-        min=0,
-        max=1024,
-        callback=_threads,
-        help="Threads, 0 for all cores. No result depends on it.",
-    ),
-]
-_Wait = Annotated[
-    float,
-    typer.Option(
-        "--wait", parser=_span, metavar="SPAN", show_default=False, help="Wait so long (90s, 15m, 2h) for a busy job."
-    ),
-]
-_Reason = Annotated[str, typer.Option("--reason", parser=_sentence, metavar="TEXT", help="Why; it stays on record.")]
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
@@ -120,10 +59,11 @@ def demo(
     *,
     load_only: Annotated[bool, typer.Option("--load-only", help="Only make the sample warehouse.")] = False,
     until: Annotated[
-        date | None, typer.Option(parser=_date, metavar="DATE", help="Load only what was known before that day began.")
+        date | None,
+        typer.Option(parser=date_of, metavar="DATE", help="Load only what was known before that day began."),
     ] = None,
-    threads: _Threads = 0,
-    json: _Json = False,
+    threads: Threads = 0,
+    json: Json = False,
 ) -> None:
     """Load real flights of 2013, train, score a week night by night, replay it, and say where everything lies."""
     from jobs.steps.demo import load_demo, show_demo, show_loaded, whole_demo
@@ -143,11 +83,11 @@ def demo(
 
 @app.command()
 def snapshot(
-    job: _JobName = None,
+    job: JobName = None,
     *,
-    as_of: _AsOf,
+    as_of: AsOf,
     fresh: Annotated[bool, typer.Option("--fresh", help="Look again, list what changed, keep nothing.")] = False,
-    json: _Json = False,
+    json: Json = False,
 ) -> None:
     """Take the snapshot of a night, or find the one that is kept."""
     from jobs.steps.reports import show_looks
@@ -159,7 +99,7 @@ def snapshot(
 
 
 @app.command()
-def train(job: _JobName = None, *, as_of: _AsOf, threads: _Threads = 0, json: _Json = False) -> None:
+def train(job: JobName = None, *, as_of: AsOf, threads: Threads = 0, json: Json = False) -> None:
     """Train on what was known before the as-of; the first version becomes champion, later ones are challengers."""
     from jobs.screen import progress
     from jobs.steps.reports import show_trained
@@ -173,7 +113,7 @@ def train(job: _JobName = None, *, as_of: _AsOf, threads: _Threads = 0, json: _J
 
 @app.command()
 def run(
-    job: _JobName = None, *, as_of: _MaybeAsOf = None, wait: _Wait = 0.0, threads: _Threads = 0, json: _Json = False
+    job: JobName = None, *, as_of: MaybeAsOf = None, wait: Wait = 0.0, threads: Threads = 0, json: Json = False
 ) -> None:
     """The nightly command: score the missed nights and then today (or the as-of) with the champion, and publish."""
     from jobs.screen import progress
@@ -186,11 +126,11 @@ def run(
 
 @app.command()
 def backfill(
-    job: _JobName = None,
+    job: JobName = None,
     *,
-    as_of: _AsOf,
+    as_of: AsOf,
     until: Annotated[
-        date | None, typer.Option(parser=_date, metavar="DATE", help="Every night up to this one.")
+        date | None, typer.Option(parser=date_of, metavar="DATE", help="Every night up to this one.")
     ] = None,
     model: Annotated[
         str | None, typer.Option(metavar="VERSION", help="Score with this version, into the history only.")
@@ -204,9 +144,9 @@ def backfill(
     restate: Annotated[
         bool, typer.Option("--restate", help="Look at the warehouse again, and make that the current run.")
     ] = False,
-    wait: _Wait = 0.0,
-    threads: _Threads = 0,
-    json: _Json = False,
+    wait: Wait = 0.0,
+    threads: Threads = 0,
+    json: Json = False,
 ) -> None:
     """Score any night again: from the rows that were kept, with the champion of that day."""
     from jobs.screen import progress
@@ -230,13 +170,13 @@ def verify(
     read_data: Annotated[
         bool, typer.Option("--read-data", help="Also read every stored file, of runs or not.")
     ] = False,
-    json: _Json = False,
+    json: Json = False,
 ) -> None:
     """Replay runs from what they kept, without the warehouse, and compare every stage; by default the newest run."""
+    from jobs.evidence.inspecting import inspect_store
+    from jobs.evidence.verifying import verify_runs
     from jobs.screen import progress
-    from jobs.steps.inspecting import inspect_store
     from jobs.steps.reports import show_verdicts
-    from jobs.steps.verifying import verify_runs
 
     home, jobs = _read(), _jobs(None)
     with progress() as tell:
@@ -247,7 +187,7 @@ def verify(
 
 
 @app.command()
-def models(job: _JobName = None, *, json: _Json = False) -> None:
+def models(job: JobName = None, *, json: Json = False) -> None:
     """The model versions that there are, and which of them scores from when."""
     from jobs.steps.inventory import show_models
 
@@ -256,7 +196,7 @@ def models(job: _JobName = None, *, json: _Json = False) -> None:
 
 
 @app.command()
-def runs(job: _JobName = None, *, as_of: _OnlyAsOf = None, json: _Json = False) -> None:
+def runs(job: JobName = None, *, as_of: OnlyAsOf = None, json: Json = False) -> None:
     """The kept runs, and which of them analysts see."""
     from jobs.steps.inventory import show_runs
 
@@ -265,7 +205,7 @@ def runs(job: _JobName = None, *, as_of: _OnlyAsOf = None, json: _Json = False) 
 
 
 @app.command()
-def snapshots(job: _JobName = None, *, json: _Json = False) -> None:
+def snapshots(job: JobName = None, *, json: Json = False) -> None:
     """The kept snapshots."""
     from jobs.steps.inventory import show_snapshots
 
@@ -277,7 +217,7 @@ def snapshots(job: _JobName = None, *, json: _Json = False) -> None:
 def show(
     name: Annotated[str, typer.Argument(metavar="RUN_ID|MODEL|SNAPSHOT", help="A name, or the beginning of an id.")],
     *,
-    json: _Json = False,
+    json: Json = False,
 ) -> None:
     """Everything on record about one run, model version or snapshot."""
     from jobs.steps.inventory import show_one
@@ -293,7 +233,7 @@ def sql(
     snapshot: Annotated[
         str | None, typer.Option(metavar="DIGEST", help="Ask a kept snapshot instead of the published scores.")
     ] = None,
-    json: _Json = False,
+    json: Json = False,
 ) -> None:
     """Query the published scores, or the rows of a snapshot as they were kept."""
     from jobs.steps.inventory import show_sql
@@ -305,14 +245,14 @@ def sql(
 @app.command()
 def promote(
     version: Annotated[str, typer.Argument(help="The model version.")],
-    job: _OneJob = None,
+    job: OneJob = None,
     *,
-    reason: _Reason,
+    reason: Reason,
     start: Annotated[
         date | None,
-        typer.Option("--from", parser=_date, metavar="DATE", help="First as-of; default: the next unscored."),
+        typer.Option("--from", parser=date_of, metavar="DATE", help="First as-of; default: the next unscored."),
     ] = None,
-    json: _Json = False,
+    json: Json = False,
 ) -> None:
     """Make a model version the champion."""
     from jobs.steps.promotion import promote as make_champion
@@ -325,7 +265,7 @@ def promote(
 
 
 @app.command()
-def rollback(job: _OneJob = None, *, reason: _Reason, json: _Json = False) -> None:
+def rollback(job: OneJob = None, *, reason: Reason, json: Json = False) -> None:
     """Make the champion before the present one champion again, from the next unscored as-of on."""
     from jobs.steps.promotion import roll_back
     from jobs.steps.reports import show_promotion
@@ -336,7 +276,7 @@ def rollback(job: _OneJob = None, *, reason: _Reason, json: _Json = False) -> No
 
 
 @app.command()
-def skip(job: _OneJob = None, *, as_of: _AsOf, reason: _Reason, json: _Json = False) -> None:
+def skip(job: OneJob = None, *, as_of: AsOf, reason: Reason, json: Json = False) -> None:
     """Close a night that has nothing to score, so that catching up does not come back to it."""
     from jobs.steps.promotion import skip as close_night
     from jobs.steps.reports import show_skipped
@@ -347,7 +287,7 @@ def skip(job: _OneJob = None, *, as_of: _AsOf, reason: _Reason, json: _Json = Fa
 
 
 @app.command()
-def release(job: _JobName = None, *, json: _Json = False) -> None:
+def release(job: JobName = None, *, json: Json = False) -> None:
     """Check the SQL of a job that is not released yet, and put it on the list of what is never edited again."""
     from jobs.queries.released import release as put_on_list
     from jobs.steps.reports import show_released

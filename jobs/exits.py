@@ -104,7 +104,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.store.snapshots.SnapshotDamaged": 80,
     "models.booster.ModelTextRefused": 80,
     # a replay
-    "jobs.steps.verifying.ReplayDiffers": 81,
+    "jobs.evidence.verifying.ReplayDiffers": 81,
     "jobs.store.runs.ScoresDiffer": 81,
 }
 

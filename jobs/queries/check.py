@@ -19,6 +19,7 @@ from jobs.queries.columns import (
 from jobs.queries.declaration import Declaration, examine_declaration
 from jobs.queries.grammar import Parsed, grammar_faults, parse
 from jobs.queries.lexis import Token, cut, spelling_faults, statement_faults
+from jobs.queries.reading import SourceTable, source_tables
 from jobs.queries.source import QueryRefused, Source, read_source
 from jobs.queries.tables import join_faults, reference_faults, table_faults
 
@@ -53,6 +54,7 @@ class Query:
     declaration: Declaration
     columns: tuple[Column, ...]
     order: tuple[str, ...]
+    reads: tuple[SourceTable, ...]
 
 
 def read_query(path: Path) -> Query:
@@ -135,4 +137,5 @@ def _query(parsed: Parsed, declaration: Declaration) -> Query:
         declaration=declaration,
         columns=output_columns(parsed),
         order=order_names(parsed),
+        reads=source_tables(parsed, declaration),
     )

@@ -32,7 +32,7 @@ _SESSION = frozenset(
 
 def table_faults(parsed: Parsed) -> Iterator[QueryRefused]:
     """Whatever is read that is no table by name, and tables that share a name."""
-    tables = list(_tables(parsed))
+    tables = list(tables_of(parsed))
     if not tables:
         yield parsed.refused(parsed.select, "no FROM; an extraction reads a table")
     seen: set[str] = set()
@@ -43,7 +43,8 @@ def table_faults(parsed: Parsed) -> Iterator[QueryRefused]:
         seen.add(table.alias_or_name)
 
 
-def _tables(parsed: Parsed) -> Iterator[exp.Table]:
+def tables_of(parsed: Parsed) -> Iterator[exp.Table]:
+    """The tables of FROM and its joins, in order."""
     clauses = [parsed.select.args.get("from_"), *_joins(parsed)]
     yield from (clause.this for clause in clauses if clause and isinstance(clause.this, exp.Table))
 
@@ -86,7 +87,7 @@ def _on_faults(parsed: Parsed, joined: str, on: exp.Expr) -> Iterator[QueryRefus
 
 def reference_faults(parsed: Parsed) -> Iterator[QueryRefused]:
     """Columns that do not say their table where there are several, and names that are no column of the warehouse."""
-    called = [table.alias_or_name for table in _tables(parsed)]
+    called = [table.alias_or_name for table in tables_of(parsed)]
     order = parsed.select.args.get("order")
     ordering = set(map(id, order.find_all(exp.Column))) if order else set()
     for column in parsed.select.find_all(exp.Column):

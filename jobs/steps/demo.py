@@ -9,12 +9,12 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from jobs.definition import load_job
+from jobs.evidence.verifying import verify_run
 from jobs.screen import say, table
 from jobs.steps.evaluating import NothingHappened, evaluate, with_labels
 from jobs.steps.nights import Desk, exit_code, run_nightly
 from jobs.steps.reports import SHORT, outcome_json, quality_lines
 from jobs.steps.training import train_version
-from jobs.steps.verifying import verify_run
 from jobs.store.events import PROMOTED, read_chain
 from jobs.store.home import open_home
 from jobs.store.objects import read_rows
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobs.definition import Job
+    from jobs.evidence.verifying import Verdict
     from jobs.screen import Tell
     from jobs.settings import Settings
     from jobs.steps.nights import Outcome
-    from jobs.steps.verifying import Verdict
     from jobs.store.home import Home
     from models.evaluation import Quality
 

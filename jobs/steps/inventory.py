@@ -11,7 +11,7 @@ from jobs.steps.reports import SHORT, quality_lines
 from jobs.store.documents import read_document
 from jobs.store.events import PROMOTED, read_chain
 from jobs.store.objects import ObjectMissing, read_rows
-from jobs.store.opening import open_snapshot
+from jobs.store.opening import in_store, open_snapshot
 from jobs.store.registry import read_version, version_names
 from jobs.store.runs import SCORES_FILE, RunMissing, find_by_prefix, kept_runs, read_run, run_folder
 from jobs.store.snapshots import SnapshotMissing, find_snapshots, kept_snapshots, read_snapshot
@@ -232,7 +232,7 @@ def show_sql(screen: Screen, home: Home, jobs: Sequence[Job], query: str | None,
     """
     text = query or _RELATIONS
     if snapshot is not None:
-        with open_snapshot(home, find_snapshots(home, snapshot, [job.name for job in jobs])) as con:
+        with open_snapshot(in_store(home), find_snapshots(home, snapshot, [job.name for job in jobs])) as con:
             _show_query(screen, con, text)
         return
     if not home.published.is_file():

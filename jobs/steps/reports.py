@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jobs.evidence.verifying import INTEGRITY
 from jobs.exits import Failure
 from jobs.screen import error_json, say, table
 from jobs.steps.nights import exit_code
-from jobs.steps.verifying import INTEGRITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from jobs.evidence.verifying import Verdict
     from jobs.screen import Screen
     from jobs.steps.nights import Outcome
     from jobs.steps.snapshots import Look
     from jobs.steps.training import Trained
-    from jobs.steps.verifying import Verdict
     from jobs.store.events import Event
     from jobs.store.ledger import Mutation
 

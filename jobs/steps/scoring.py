@@ -10,7 +10,7 @@ import polars as pl
 from features.contract import type_text
 from features.fitted import Fitted, unseen
 from jobs.store.digest import column_digest, rows_digest, type_name
-from jobs.store.opening import read_tables
+from jobs.store.opening import in_store, read_tables
 from jobs.store.registry import read_model_text
 from jobs.store.runs import RunInputs
 from models.scorer import Model
@@ -108,7 +108,7 @@ def matching_features(job: Job, version: ModelVersion) -> FeatureSet:
 
 def build_night(job: Job, home: Home, snapshot: Snapshot, feature_set: FeatureSet) -> pl.DataFrame:
     """The feature frame of the snapshot's night, in key order, held to the contract."""
-    frame = job.features().build_features(read_tables(home, snapshot), [job.cutoff(snapshot.as_of)])
+    frame = job.features().build_features(read_tables(in_store(home), snapshot), [job.cutoff(snapshot.as_of)])
     if frame.height == 0:
         raise PopulationEmpty(
             f"{job.name} has nothing to score as of {snapshot.as_of}; if that is right, close the night: "

@@ -15,7 +15,7 @@ from jobs.steps.snapshots import find_kept, take_snapshot
 from jobs.store.events import PROMOTED, append, read_chain
 from jobs.store.home import staging
 from jobs.store.locks import locked
-from jobs.store.opening import read_tables
+from jobs.store.opening import in_store, read_tables
 from jobs.store.registry import ModelVersion, keep_version, seal_of_text
 from models.training import TrainingSet, train
 
@@ -88,7 +88,7 @@ def training_rows(job: Job, home: Home, snapshot: Snapshot) -> tuple[TrainingRow
     """Features with labels of all nights that matured, and the fitted state as text."""
     first, last = training_nights(job, snapshot)
     cutoffs = [job.cutoff(first + timedelta(days=n)) for n in range((last - first).days + 1)]
-    tables = read_tables(home, snapshot)
+    tables = read_tables(in_store(home), snapshot)
     module = job.features()
     frame = module.FEATURE_SET.conform(module.build_features(tables, cutoffs), job.key)
     order = ["as_of", *job.key]

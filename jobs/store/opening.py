@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -22,31 +23,39 @@ if TYPE_CHECKING:
     from jobs.store.snapshots import Partition, Snapshot, TableSnapshot
 
 
+type Locate = Callable[[str], Path]
+
+
+def in_store(home: Home) -> Locate:
+    """Where the objects of a kept snapshot lie, by their digests."""
+    return partial(object_path, home.objects)
+
+
 @contextmanager
-def open_snapshot(home: Home, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_snapshot(locate: Locate, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
     """The snapshot as a DuckDB database: one view a table, in total order; the SHA-256 of every file is checked first.
 
     Raises:
         ObjectDamaged: if a file is not what was written.
         ObjectMissing: if a file is gone.
     """
-    check_seals(snapshot.seals(home))
+    check_seals({locate(part.digest): part.seal for table in snapshot.tables for part in table.partitions})
     con = connect()
     try:
         for table in snapshot.tables:
-            _create_view(con, home.objects, table)
+            _create_view(con, locate, table)
         yield con
     finally:
         con.close()
 
 
-def read_tables(home: Home, snapshot: Snapshot) -> dict[str, pl.LazyFrame]:
+def read_tables(locate: Locate, snapshot: Snapshot) -> dict[str, pl.LazyFrame]:
     """The snapshot's tables in total order, with their day columns in front; errors as `open_snapshot`."""
-    with open_snapshot(home, snapshot) as con:
+    with open_snapshot(locate, snapshot) as con:
         return {table.name: con.sql(f'SELECT * FROM "{table.name}"').pl().lazy() for table in snapshot.tables}  # noqa: S608
 
 
-def rows_at(locate: Callable[[str], Path]) -> ReadRows:
+def rows_at(locate: Locate) -> ReadRows:
     """How the rows of some partitions are read, where `locate` says in which file an object lies; seals are checked."""
 
     def read(table: TableSnapshot, parts: Sequence[Partition]) -> pl.DataFrame:
@@ -60,17 +69,17 @@ def rows_at(locate: Callable[[str], Path]) -> ReadRows:
 
 def stored_rows(home: Home) -> ReadRows:
     """How the rows of some partitions are read from the store."""
-    return rows_at(lambda digest: object_path(home.objects, digest))
+    return rows_at(in_store(home))
 
 
 def _no_rows(table: TableSnapshot) -> pl.DataFrame:
     return pl.DataFrame(schema={name: polars_type(kind) for name, kind in table.columns})
 
 
-def _create_view(con: duckdb.DuckDBPyConnection, objects: Path, table: TableSnapshot) -> None:
+def _create_view(con: duckdb.DuckDBPyConnection, locate: Locate, table: TableSnapshot) -> None:
     if not table.partitions:
         con.register(table.name, _no_rows(table))
         return
-    rows = parquet_rows(object_path(objects, part.digest) for part in table.partitions)
+    rows = parquet_rows(locate(part.digest) for part in table.partitions)
     order = ", ".join(f'"{name}"' for name in table.order)
     con.execute(f'CREATE VIEW "{table.name}" AS FROM {rows} ORDER BY {order}')

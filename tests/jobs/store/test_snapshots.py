@@ -12,7 +12,7 @@ import pytest
 from jobs.store.documents import DocumentDamaged
 from jobs.store.home import staging
 from jobs.store.objects import FileSeal, ObjectDamaged, ObjectMissing
-from jobs.store.opening import open_snapshot, read_tables
+from jobs.store.opening import in_store, open_snapshot, read_tables
 from jobs.store.snapshots import (
     Snapshot,
     SnapshotDamaged,
@@ -175,33 +175,33 @@ def test_it_opens_as_a_database_in_total_order(home: Home, kept: Keep) -> None:
     """Partitions come by event day and visible day, the rows of the view by key."""
     snapshot = kept("2013-09-01", [(4 - number, *rest) for number, *rest in ROWS])
 
-    with open_snapshot(home, snapshot) as con:
+    with open_snapshot(in_store(home), snapshot) as con:
         assert con.execute("SELECT id, value FROM events").fetchall() == [(1, ""), (2, None), (3, "a")]
         assert con.execute("DESCRIBE events").fetchall()[0][:2] == ("event_day", "DATE")
-    frame = read_tables(home, snapshot)["events"].collect()
+    frame = read_tables(in_store(home), snapshot)["events"].collect()
     assert frame.columns == ["event_day", "visible_day", "id", "happened_at", "known_at", "value"]
     assert frame["event_day"].to_list() == [date(2013, 8, 31), date(2013, 8, 30), date(2013, 8, 30)]
 
 
 def test_a_table_without_rows_opens_with_its_types(home: Home, kept: Keep) -> None:
-    frame = read_tables(home, kept("2013-09-01", []))["events"].collect()
+    frame = read_tables(in_store(home), kept("2013-09-01", []))["events"].collect()
 
     assert frame.height == 0
-    assert frame.schema == read_tables(home, kept("2013-09-01", ROWS))["events"].collect_schema()
+    assert frame.schema == read_tables(in_store(home), kept("2013-09-01", ROWS))["events"].collect_schema()
 
 
 def test_no_row_of_a_damaged_or_missing_object_is_read(home: Home, snapshot: Snapshot) -> None:
     path = list(snapshot.seals(home))[1]
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(ObjectDamaged, match=path.name), open_snapshot(home, snapshot):
+    with pytest.raises(ObjectDamaged, match=path.name), open_snapshot(in_store(home), snapshot):
         pass
 
     path.unlink()
-    with pytest.raises(ObjectMissing, match=path.name), open_snapshot(home, snapshot):
+    with pytest.raises(ObjectMissing, match=path.name), open_snapshot(in_store(home), snapshot):
         pass
 
 
 def test_nothing_can_be_written_through_an_opened_snapshot(home: Home, snapshot: Snapshot) -> None:
-    with open_snapshot(home, snapshot) as con, pytest.raises(duckdb.Error):
+    with open_snapshot(in_store(home), snapshot) as con, pytest.raises(duckdb.Error):
         con.execute("INSERT INTO events VALUES (NULL, NULL, 9, NULL, NULL, '')")

@@ -1,0 +1,1 @@
+"""Evidence: golden rows and nights, environments, verifying, proofs, differences, mutations."""
