@@ -104,6 +104,8 @@ FAILURES: Mapping[str, int] = {
     "jobs.store.snapshots.SnapshotDamaged": 80,
     "models.booster.ModelTextRefused": 80,
     # a replay
+    "jobs.evidence.golden.GoldenNightDiffers": 81,
+    "jobs.evidence.golden.GoldenRowsDiffer": 81,
     "jobs.evidence.verifying.ReplayDiffers": 81,
     "jobs.store.runs.ScoresDiffer": 81,
 }

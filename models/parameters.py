@@ -95,6 +95,24 @@ class Parameters:
             "repeatable": dict(REPEATABLE),
         }
 
+    @classmethod
+    def from_json(cls, content: Mapping[str, object]) -> "Parameters":
+        """Those that `to_json` wrote; what is fixed must still be fixed to the same.
+
+        Raises:
+            ParametersRefused: if what makes training repeatable was another then.
+        """
+        if content["repeatable"] != dict(REPEATABLE):
+            raise ParametersRefused("these parameters were fixed to other values then; that training is not repeated")
+        return cls(
+            objective=cast("Objective", content["objective"]),
+            rounds=cast("int", content["rounds"]),
+            seed=cast("int", content["seed"]),
+            validation_nights=cast("int", content["validation_nights"]),
+            categorical=tuple(cast("list[str]", content["categorical"])),
+            tunables=tuple(sorted(cast("dict[str, Value]", content["lightgbm"]).items())),
+        )
+
 
 @dataclass(frozen=True)
 class _Source:

@@ -68,13 +68,7 @@ def train(training: TrainingSet, parameters: Parameters, threads: int) -> Traine
         FeaturesDiffer, NotExact, CodesRefused, LabelsRefused: see `models.matrix`.
         TooFewNights: no more nights than are to be validated on.
     """
-    check_names(training.features, parameters.categorical)
-    rows = _Rows(
-        features=training.features,
-        night=training.frame[training.order[0]],
-        matrix=to_matrix(training.frame, training.features, parameters.categorical),
-        label=to_label(training.frame[training.label], binary=parameters.objective == "binary"),
-    )
+    rows = _rows(training, parameters)
     return TrainedModel(
         metrics=_validate(rows, parameters, threads) if parameters.objective == "binary" else None,
         text=booster.fit(rows.matrix, rows.label, rows.features, parameters, threads),
@@ -83,6 +77,12 @@ def train(training: TrainingSet, parameters: Parameters, threads: int) -> Traine
         rows=len(rows.label),
         nights=rows.night.n_unique(),
     )
+
+
+def train_again(training: TrainingSet, parameters: Parameters, threads: int) -> str:
+    """Only the text that `train` gives, to be compared with a kept one; errors as there."""
+    rows = _rows(training, parameters)
+    return booster.fit(rows.matrix, rows.label, rows.features, parameters, threads)
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,16 @@ class _Rows:
 
     def part(self, which: slice) -> "_Rows":
         return _Rows(self.features, self.night[which], self.matrix[which], self.label[which])
+
+
+def _rows(training: TrainingSet, parameters: Parameters) -> _Rows:
+    check_names(training.features, parameters.categorical)
+    return _Rows(
+        features=training.features,
+        night=training.frame[training.order[0]],
+        matrix=to_matrix(training.frame, training.features, parameters.categorical),
+        label=to_label(training.frame[training.label], binary=parameters.objective == "binary"),
+    )
 
 
 def _validate(rows: _Rows, parameters: Parameters, threads: int) -> Metrics:

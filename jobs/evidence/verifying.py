@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from jobs.exits import failure_of, known_failures
-from jobs.steps.scoring import build_night, matching_features, run_inputs, score_frame
-from jobs.store.digest import column_digest, rows_digest, type_name
+from jobs.steps.scoring import (
+    build_night,
+    column_digests,
+    differing_columns,
+    load_model,
+    matching_features,
+    run_inputs,
+    score_frame,
+)
+from jobs.store.digest import rows_digest
 from jobs.store.events import read_chain
 from jobs.store.objects import FileSeal, check_seals, object_path, read_rows
+from jobs.store.opening import in_store, read_tables
 from jobs.store.registry import read_model_text, read_version
 from jobs.store.runs import SCORES_FILE, RunMissing, find_folder, kept_runs, read_run, run_folder
 from jobs.store.snapshots import read_snapshot
@@ -155,20 +164,19 @@ def _model(replay: _Replay) -> None:
 
 def _features(replay: _Replay) -> None:
     """The feature frame, built again, has the digests that were kept, column by column."""
-    feature_set = matching_features(replay.job, _had(replay.version))
-    frame = build_night(replay.job, replay.home, _had(replay.snapshot), feature_set)
-    now = [(s.name, type_name(s.dtype), column_digest(s)) for s in frame.get_columns()]
-    differing = [name for name, *_ in set(replay.run.feature_digests) ^ set(now)]
-    if differing or rows_digest(frame) != replay.run.features_digest:
-        named = sorted(set(differing), key=[*frame.columns, *differing].index)
-        raise ReplayDiffers(f"{len(named)} columns differ, the first is {named[0] if named else 'in their order'}")
+    matching_features(replay.job, _had(replay.version))
+    tables = read_tables(in_store(replay.home), _had(replay.snapshot))
+    frame = build_night(replay.job, tables, replay.run.inputs.as_of)
+    if rows_digest(frame) != replay.run.features_digest:
+        raise ReplayDiffers(differing_columns(replay.run.feature_digests, column_digests(frame)))
     replay.frame = frame
 
 
 def _raw_scores(replay: _Replay) -> None:
     """The raw scores, computed again, have the digest that was kept."""
     version = _had(replay.version)
-    scored = score_frame(replay.job, replay.home, _had(replay.frame), replay.run.inputs, version)
+    model = load_model(replay.home, version)
+    scored = score_frame(replay.job, _had(replay.frame), replay.run.inputs, version, model)
     if scored.scores_digest != replay.run.scores_digest:
         raise ReplayDiffers(f"the scores digest is {scored.scores_digest}, kept was {replay.run.scores_digest}")
     replay.scored = scored

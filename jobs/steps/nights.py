@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from jobs.environment import environment, host, lock_sha256
+from jobs.environment import code, environment, host, lock_sha256, processor
+from jobs.evidence.golden import ready
 from jobs.exits import Failure, failure_of, known_failures
 from jobs.screen import silent
 from jobs.steps.begun import require_begun
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from jobs.definition import Job
+    from jobs.evidence.golden import Ready
     from jobs.screen import Tell
     from jobs.settings import Settings
     from jobs.steps.scoring import Scored
@@ -54,6 +56,7 @@ class Outcome:
     as_of: date
     status: str
     run: Run | None = None
+    ready: Ready | None = None
     failure: Failure | None = None
     history_only: bool = False
 
@@ -91,6 +94,7 @@ class Desk:
     all_jobs: Sequence[Job]
     threads: int = 1
     tell: Tell = silent
+    proven: dict[str, Ready] = field(default_factory=dict)
 
     @property
     def today(self) -> date:
@@ -191,13 +195,21 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
     if wish.reason == NIGHTLY and as_of in chain.closed():
         return _closed(desk, chain, as_of)
     version = _version(job, home, chain, as_of, wish)
-    matching_features(job, version)  # before anything is taken from the warehouse
+    matching_features(job, version)  # this and the next before anything is taken from the warehouse
+    prepared = _ready(desk, version)
     snapshot = _snapshot(desk, chain, as_of, wish)
-    scored = score_snapshot(job, home, snapshot, version, desk.threads)
-    run = keep_scored(desk, scored)
+    scored = score_snapshot(job, home, snapshot, version, prepared.model, desk.threads)
+    run = keep_scored(desk, scored, prepared)
     status = _show(desk, chain, run, wish)
     refresh_views(home, desk.all_jobs)
-    return Outcome(job.name, as_of, status, run, history_only=not wish.show)
+    return Outcome(job.name, as_of, status, run, ready=prepared, history_only=not wish.show)
+
+
+def _ready(desk: Desk, version: ModelVersion) -> Ready:
+    """The version's model, proven equal here; once a process, however many nights it scores."""
+    if version.version not in desk.proven:
+        desk.proven[version.version] = ready(desk.job, desk.home, version)
+    return desk.proven[version.version]
 
 
 def _closed(desk: Desk, chain: Chain, as_of: date) -> Outcome:
@@ -235,7 +247,7 @@ def _snapshot(desk: Desk, chain: Chain, as_of: date, wish: Wish) -> Snapshot:
     return take_snapshot(job, desk.settings, home, as_of).snapshot
 
 
-def keep_scored(desk: Desk, scored: Scored) -> Run:
+def keep_scored(desk: Desk, scored: Scored, prepared: Ready) -> Run:
     """Keep a run's files, manifest and execution record; one that is kept already must have the same scores.
 
     Raises:
@@ -268,16 +280,19 @@ def keep_scored(desk: Desk, scored: Scored) -> Run:
             published_digest=rows_digest(scored.scores),
             files=files,
         )
-        keep_run(desk.home, run, folder, _execution(desk, scored))
+        keep_run(desk.home, run, folder, _execution(desk, scored, prepared))
     return run
 
 
-def _execution(desk: Desk, scored: Scored) -> dict[str, Json]:
+def _execution(desk: Desk, scored: Scored, prepared: Ready) -> dict[str, Json]:
     return {
         "at": desk.settings.clock().isoformat(),
+        "code": code(),
         "environment": environment(),
+        "equal_to_training": prepared.to_json(),
         "host": host(),
         "lock_sha256": lock_sha256(),
+        "processor": processor(),
         "threads": desk.threads,
         "unseen_labels": dict(scored.unseen),
     }

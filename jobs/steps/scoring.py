@@ -16,13 +16,15 @@ from jobs.store.runs import RunInputs
 from models.scorer import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import date
 
     from features.contract import FeatureSet
     from jobs.definition import Job
     from jobs.store.home import Home
     from jobs.store.registry import ModelVersion
     from jobs.store.snapshots import Snapshot
+    from models.booster import Floats
 
 
 class PopulationEmpty(Exception):
@@ -66,8 +68,10 @@ def run_inputs(job: Job, snapshot: Snapshot, version: ModelVersion) -> RunInputs
     )
 
 
-def score_snapshot(job: Job, home: Home, snapshot: Snapshot, version: ModelVersion, threads: int = 1) -> Scored:
-    """Build the features of the snapshot's night and score them with the model version.
+def score_snapshot(
+    job: Job, home: Home, snapshot: Snapshot, version: ModelVersion, model: Model, threads: int = 1
+) -> Scored:
+    """Build the features of the snapshot's night and score them with the model of the version.
 
     Raises:
         PopulationEmpty: if there is nothing to score.
@@ -75,9 +79,9 @@ def score_snapshot(job: Job, home: Home, snapshot: Snapshot, version: ModelVersi
         SqlOfAnotherVersion: if other SQL took the snapshot than the model's training rows.
     """
     require_same_sql(snapshot, version)
-    feature_set = matching_features(job, version)
-    frame = build_night(job, home, snapshot, feature_set)
-    return score_frame(job, home, frame, run_inputs(job, snapshot, version), version, threads)
+    matching_features(job, version)
+    frame = build_night(job, read_tables(in_store(home), snapshot), snapshot.as_of)
+    return score_frame(job, frame, run_inputs(job, snapshot, version), version, model, threads)
 
 
 def require_same_sql(snapshot: Snapshot, version: ModelVersion) -> None:
@@ -106,40 +110,65 @@ def matching_features(job: Job, version: ModelVersion) -> FeatureSet:
     return feature_set
 
 
-def build_night(job: Job, home: Home, snapshot: Snapshot, feature_set: FeatureSet) -> pl.DataFrame:
-    """The feature frame of the snapshot's night, in key order, held to the contract."""
-    frame = job.features().build_features(read_tables(in_store(home), snapshot), [job.cutoff(snapshot.as_of)])
+def build_night(
+    job: Job, tables: Mapping[str, pl.LazyFrame], as_of: date, only: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """The feature frame of one night from a snapshot's tables, in key order, held to the contract."""
+    module = job.features()
+    frame = module.build_features(tables, [job.cutoff(as_of)], only)
     if frame.height == 0:
         raise PopulationEmpty(
-            f"{job.name} has nothing to score as of {snapshot.as_of}; if that is right, close the night: "
-            f"score skip {job.name} --as-of {snapshot.as_of} --reason '...'"
+            f"{job.name} has nothing to score as of {as_of}; if that is right, close the night: "
+            f"score skip {job.name} --as-of {as_of} --reason '...'"
         )
-    return feature_set.conform(frame, job.key)
+    return module.FEATURE_SET.conform(frame, job.key)
+
+
+def load_model(home: Home, version: ModelVersion) -> Model:
+    """The version's model, its file checked before LightGBM sees it; before it is used: `evidence.golden.ready`."""
+    return Model.load(read_model_text(home, version), tuple(name for name, _ in version.features))
+
+
+def raw_scores(
+    job: Job, frame: pl.DataFrame, fitted: Fitted, model: Model, threads: int = 1, batch_rows: int = 65_536
+) -> Floats:
+    """One raw score a row of a feature frame, in its order: what training learnt is applied, then the model scores."""
+    applied = job.features().apply(frame, fitted)
+    return model.raw_scores(applied, order=("as_of", *job.key), threads=threads, batch_rows=batch_rows)
 
 
 def score_frame(
-    job: Job, home: Home, frame: pl.DataFrame, inputs: RunInputs, version: ModelVersion, threads: int = 1
+    job: Job, frame: pl.DataFrame, inputs: RunInputs, version: ModelVersion, model: Model, threads: int = 1
 ) -> Scored:
-    """Score a feature frame with a model version."""
+    """Score a feature frame with the model of a version."""
     fitted = Fitted.from_json(version.fitted)
-    names = tuple(name for name, _ in version.features)
-    model = Model.load(read_model_text(home, version), names)
-    raw = model.raw_scores(job.features().apply(frame, fitted), order=("as_of", *job.key), threads=threads)
+    raw = raw_scores(job, frame, fitted, model, threads)
     scores = _score_table(job, frame, inputs).with_columns(
         score=pl.Series(model.probability(raw), dtype=pl.Float64), raw_score=pl.Series(raw, dtype=pl.Float64)
     )
     if not scores.select(pl.col("raw_score").is_finite().all()).item():
         raise ScoreNotFinite(f"model {version.version} gave a raw score that is NaN or infinite; nothing is published")
-    digests = tuple((s.name, type_name(s.dtype), column_digest(s)) for s in frame.get_columns())
     return Scored(
         inputs=inputs,
         features=frame,
         scores=_ranked(scores, job.key),
-        feature_digests=digests,
+        feature_digests=column_digests(frame),
         features_digest=rows_digest(frame),
         scores_digest=scores_digest(scores, job.key),
         unseen=unseen(frame, fitted),
     )
+
+
+def column_digests(frame: pl.DataFrame) -> tuple[tuple[str, str, str], ...]:
+    """Name, type and digest of each column of a frame."""
+    return tuple((s.name, type_name(s.dtype), column_digest(s)) for s in frame.get_columns())
+
+
+def differing_columns(kept: Sequence[tuple[str, str, str]], now: Sequence[tuple[str, str, str]]) -> str:
+    """How many columns of two frames differ in name, type or digest, and the first of them."""
+    differing = {name for name, *_ in set(kept) ^ set(now)}
+    names = [name for name, *_ in (*now, *kept) if name in differing]
+    return f"{len(differing)} columns differ, the first is {names[0]}" if names else "columns differ in their order"
 
 
 def scores_digest(scores: pl.DataFrame, key: tuple[str, ...]) -> str:

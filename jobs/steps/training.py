@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.contract import type_text
-from jobs.environment import environment, host, lock_file, lock_sha256
+from jobs.environment import code, environment, host, lock_file, lock_sha256, processor
+from jobs.evidence.golden import keep_golden
+from jobs.screen import silent
 from jobs.steps.begun import require_begun
 from jobs.steps.snapshots import find_kept, take_snapshot
 from jobs.store.events import PROMOTED, append, read_chain
@@ -17,18 +19,22 @@ from jobs.store.home import staging
 from jobs.store.locks import locked
 from jobs.store.opening import in_store, read_tables
 from jobs.store.registry import ModelVersion, keep_version, seal_of_text
+from models.scorer import Model
 from models.training import TrainingSet, train
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
+    from features.fitted import Fitted
     from jobs.definition import Job
     from jobs.screen import Tell
     from jobs.settings import Settings
     from jobs.store.documents import Json
     from jobs.store.home import Home
+    from jobs.store.registry import Golden
     from jobs.store.snapshots import Snapshot
+    from models.parameters import Parameters
     from models.training import TrainedModel
 
 LABEL = "label"
@@ -44,9 +50,14 @@ class NightsMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """One row per (night, entity) with a known label, in that order, and how many had none."""
+    """One row per (night, entity) with a known label, in that order: as the model sees it with its label, and as built.
+
+    `missing_labels` says how many rows more there would be, had their label been known.
+    """
 
     frame: pl.DataFrame
+    built: pl.DataFrame
+    fitted: Fitted
     first_night: date
     last_night: date
     nights: int
@@ -62,8 +73,19 @@ class Trained:
     champion: bool
 
 
-def train_version(job: Job, settings: Settings, home: Home, as_of: date, *, threads: int, tell: Tell) -> Trained:
+def train_version(
+    job: Job,
+    settings: Settings,
+    home: Home,
+    as_of: date,
+    *,
+    threads: int,
+    tell: Tell = silent,
+    parameters: Parameters | None = None,
+) -> Trained:
     """Train on what was known before `as_of` began; the job's first version becomes its champion.
+
+    `parameters` are those of the job's TOML unless others are given.
 
     Raises:
         LabelsMissing, NightsMissing: if there is too little to learn from.
@@ -74,18 +96,31 @@ def train_version(job: Job, settings: Settings, home: Home, as_of: date, *, thre
     snapshot = find_kept(job, home, as_of, first_night=first_night)
     snapshot = snapshot or take_snapshot(job, settings, home, as_of, first_night=first_night).snapshot
     tell("building features")
-    rows, fitted = training_rows(job, home, snapshot)
+    rows = training_rows(job, home, snapshot)
     tell(f"training on {rows.frame.height:,} rows of {rows.nights} nights")
-    trained = train(_training_set(job, rows.frame), job.parameters(), threads)
-    version = _version(job, snapshot, rows, fitted, trained)
+    trained = train(training_set(job, rows.frame), parameters or job.parameters(), threads)
+    model = Model.load(trained.text, trained.features)
     with staging(home) as staged:
-        record: dict[str, Json] = {"at": settings.now.isoformat(), "host": host(), "threads": threads}
-        keep_version(home, staged, version, trained.text, lock_file(), record)
+        folder = staged / "model"
+        folder.mkdir()
+        golden = keep_golden(job, home, folder, snapshot, rows.built, rows.fitted, model)
+        version = _version(job, snapshot, rows, trained, golden)
+        keep_version(home, folder, version, trained.text, lock_file(), _record(settings, threads))
     return Trained(version, trained.rows, _promote_first(job, settings, home, version))
 
 
-def training_rows(job: Job, home: Home, snapshot: Snapshot) -> tuple[TrainingRows, str]:
-    """Features with labels of all nights that matured, and the fitted state as text."""
+def _record(settings: Settings, threads: int) -> dict[str, Json]:
+    return {
+        "at": settings.now.isoformat(),
+        "code": code(),
+        "host": host(),
+        "processor": processor(),
+        "threads": threads,
+    }
+
+
+def training_rows(job: Job, home: Home, snapshot: Snapshot) -> TrainingRows:
+    """Features with labels of all nights that matured, and what the transforms learnt of them."""
     first, last = training_nights(job, snapshot)
     cutoffs = [job.cutoff(first + timedelta(days=n)) for n in range((last - first).days + 1)]
     tables = read_tables(in_store(home), snapshot)
@@ -100,10 +135,11 @@ def training_rows(job: Job, home: Home, snapshot: Snapshot) -> tuple[TrainingRow
             f"{job.training.missing_labels_max:.1%} may. Has the warehouse stopped to receive them?"
         )
     known = labelled.filter(pl.col(LABEL).is_not_null())
-    fitted = module.fit(known.drop(LABEL))
-    applied = module.apply(known.drop(LABEL), fitted).with_columns(known.get_column(LABEL))
+    built = known.drop(LABEL)
+    fitted = module.fit(built)
+    applied = module.apply(built, fitted).with_columns(known.get_column(LABEL))
     nights = known.get_column("as_of").n_unique()
-    return TrainingRows(applied, first, last, nights, missing), fitted.to_json()
+    return TrainingRows(applied, built, fitted, first, last, nights, missing)
 
 
 def training_nights(job: Job, snapshot: Snapshot) -> tuple[date, date]:
@@ -126,11 +162,12 @@ def training_nights(job: Job, snapshot: Snapshot) -> tuple[date, date]:
     return first, last
 
 
-def _training_set(job: Job, frame: pl.DataFrame) -> TrainingSet:
+def training_set(job: Job, frame: pl.DataFrame) -> TrainingSet:
+    """The rows as LightGBM learns from them."""
     return TrainingSet(frame, ("as_of", *job.key), job.features().FEATURE_SET.names, LABEL)
 
 
-def _version(job: Job, snapshot: Snapshot, rows: TrainingRows, fitted: str, trained: TrainedModel) -> ModelVersion:
+def _version(job: Job, snapshot: Snapshot, rows: TrainingRows, trained: TrainedModel, golden: Golden) -> ModelVersion:
     feature_set = job.features().FEATURE_SET
     return ModelVersion(
         job=job.name,
@@ -140,7 +177,7 @@ def _version(job: Job, snapshot: Snapshot, rows: TrainingRows, fitted: str, trai
         feature_fingerprint=feature_set.fingerprint,
         sql_fingerprints=snapshot.sql_fingerprints,
         snapshot_digest=snapshot.digest,
-        fitted=fitted,
+        fitted=rows.fitted.to_json(),
         parameters=_json(trained.parameters.to_json()),
         model_seal=seal_of_text(trained.text),
         lock_sha256=lock_sha256(),
@@ -153,6 +190,7 @@ def _version(job: Job, snapshot: Snapshot, rows: TrainingRows, fitted: str, trai
             "rows": trained.rows,
         },
         metrics=_json(trained.metrics.to_json()) if trained.metrics else {},
+        golden=golden,
     )
 
 

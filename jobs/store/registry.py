@@ -17,12 +17,43 @@ if TYPE_CHECKING:
     from jobs.store.home import Home
 
 
+GOLDEN_ROWS, GOLDEN_NIGHT = "golden_rows.parquet", "golden_night.json"
+
+
 class ModelMissing(Exception):
     """There is no such model version."""
 
 
 class ModelOfAnotherJob(Exception):
     """A model version's manifest names another job, or another version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """What a model version can be asked again: rows with their raw scores, and one whole night.
+
+    The rows lie in `golden_rows.parquet`, one per (night, entity), before `apply`; the night's snapshot in
+    `golden_night.json`, its objects being those of the training snapshot.
+    """
+
+    rows: int
+    rows_seal: FileSeal
+    night: date
+    night_snapshot: str
+    night_features_digest: str
+    night_feature_digests: tuple[tuple[str, str, str], ...]
+
+    def to_json(self) -> dict[str, Json]:
+        """As it stands in the manifest."""
+        return {
+            "night": self.night.isoformat(),
+            "night_feature_digests": [list(each) for each in self.night_feature_digests],
+            "night_features_digest": self.night_features_digest,
+            "night_snapshot": self.night_snapshot,
+            "rows": self.rows,
+            "rows_sha256": self.rows_seal.sha256,
+            "rows_size": self.rows_seal.size,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +74,7 @@ class ModelVersion:
     environment: dict[str, Json]
     training: dict[str, Json]
     metrics: dict[str, Json]
+    golden: Golden
 
     @property
     def version(self) -> str:
@@ -58,6 +90,7 @@ class ModelVersion:
             "feature_set": self.feature_set,
             "features": [[name, kind] for name, kind in self.features],
             "fitted": self.fitted,
+            "golden": self.golden.to_json(),
             "job": self.job,
             "lock_sha256": self.lock_sha256,
             "metrics": self.metrics,
@@ -77,11 +110,9 @@ def seal_of_text(text: str) -> FileSeal:
 
 
 def keep_version(
-    home: Home, staged: Path, version: ModelVersion, model_text: str, lock: bytes, trained: dict[str, Json]
+    home: Home, folder: Path, version: ModelVersion, model_text: str, lock: bytes, trained: dict[str, Json]
 ) -> None:
-    """Write a version once; a version that is there already is the same one."""
-    folder = staged / "model"
-    folder.mkdir()
+    """Write a version once, into a staged folder that holds its golden files; one that is there already is the same."""
     write_durably(folder / "model.txt", model_text.encode())
     write_durably(folder / "uv.lock", lock)
     write_document(folder / "trained.json", "training", trained)
@@ -100,12 +131,25 @@ def read_version(home: Home, job: str, version: str) -> ModelVersion:
     if not folder.is_dir():
         known = ", ".join(version_names(home, job)) or "none"
         raise ModelMissing(f"{job} has no model version {version!r}; there is {known}")
-    found = _from_json(read_document(folder / "manifest.json", "model version"))
+    body = read_document(folder / "manifest.json", "model version")
+    if "golden" not in body:
+        raise ModelMissing(f"{job} {version} was trained before models carried golden rows; train it again")
+    found = _from_json(body)
     if found.job != job or found.version != version:
         raise ModelOfAnotherJob(
             f"{folder / 'manifest.json'} is of {found.job} {found.version}; restore it from a backup"
         )
     return found
+
+
+def version_folder(home: Home, version: ModelVersion) -> Path:
+    """Where a version lies."""
+    return home.models(version.job) / version.version
+
+
+def read_training_record(home: Home, version: ModelVersion) -> dict[str, Json]:
+    """When, where and by which code the version was trained; nothing of it is part of the version."""
+    return read_document(version_folder(home, version) / "trained.json", "training")
 
 
 def read_model_text(home: Home, version: ModelVersion) -> str:
@@ -114,7 +158,7 @@ def read_model_text(home: Home, version: ModelVersion) -> str:
     Raises:
         ObjectDamaged, ObjectMissing: if the file is not what was written.
     """
-    path = home.models(version.job) / version.version / "model.txt"
+    path = version_folder(home, version) / "model.txt"
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -146,4 +190,17 @@ def _from_json(body: dict[str, Json]) -> ModelVersion:
         environment=cast("dict[str, Json]", body["environment"]),
         training=cast("dict[str, Json]", body["training"]),
         metrics=cast("dict[str, Json]", body["metrics"]),
+        golden=_golden_from_json(cast("dict[str, Json]", body["golden"])),
+    )
+
+
+def _golden_from_json(body: dict[str, Json]) -> Golden:
+    digests = cast("list[list[str]]", body["night_feature_digests"])
+    return Golden(
+        rows=cast("int", body["rows"]),
+        rows_seal=FileSeal(cast("str", body["rows_sha256"]), cast("int", body["rows_size"])),
+        night=date.fromisoformat(cast("str", body["night"])),
+        night_snapshot=cast("str", body["night_snapshot"]),
+        night_features_digest=cast("str", body["night_features_digest"]),
+        night_feature_digests=tuple((name, kind, digest) for name, kind, digest in digests),
     )

@@ -7,7 +7,7 @@ time. One that did not change since an earlier snapshot is the same object, stor
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, cast
 
 from jobs.store.documents import Json, json_digest, read_document, write_document
@@ -43,7 +43,11 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class TableSnapshot:
-    """What one versioned query returned: its columns with our types, its bounds, its partitions in order."""
+    """What one versioned query returned: its columns with our types, its bounds, its partitions in order.
+
+    `source_types` are what it was read from: `table.column` and the warehouse's type; no part of its digest, for the
+    rows are the same whatever they came from.
+    """
 
     name: str
     version: int
@@ -57,6 +61,7 @@ class TableSnapshot:
     start: date | None
     end: date | None
     partitions: tuple[Partition, ...]
+    source_types: tuple[tuple[str, str], ...] = ()
 
     @property
     def rows(self) -> int:
@@ -143,6 +148,45 @@ def keep_snapshot(home: Home, snapshot: Snapshot, staged: Path, taken: dict[str,
     write_document(folder / "taken.json", "snapshot taken", taken)
     write_document(folder / "manifest.json", "snapshot", _to_json(snapshot))
     settle(folder, snapshot_folder(home, snapshot.job, snapshot.as_of, snapshot.digest))
+
+
+def write_snapshot(path: Path, kind: str, snapshot: Snapshot) -> None:
+    """Write a snapshot's manifest as a document of its own, for whoever else refers to kept objects."""
+    write_document(path, kind, _to_json(snapshot))
+
+
+def read_snapshot_at(path: Path, kind: str, digest: str) -> Snapshot:
+    """The snapshot that `write_snapshot` wrote; errors as `read_snapshot`."""
+    snapshot = _from_json(read_document(path, kind))
+    if snapshot.digest != digest:
+        raise SnapshotDamaged(f"{path} describes other rows than the manifest beside it says; restore it")
+    return snapshot
+
+
+def as_known_on(snapshot: Snapshot, night: date, horizon_days: int) -> Snapshot:
+    """What scoring `night` would have read of the rows that a training snapshot holds: no labels, nothing known later.
+
+    Whole partitions: they are cut by the first as-of that sees them. Where nothing was rewritten in between, it is the
+    snapshot that was taken on that night, digest and all.
+    """
+    tables = (_as_known_on(table, snapshot.first_night, night, horizon_days) for table in snapshot.tables)
+    return Snapshot(snapshot.job, night, night, snapshot.zone, tuple(table for table in tables if table))
+
+
+def _as_known_on(table: TableSnapshot, first_night: date, night: date, horizon_days: int) -> TableSnapshot | None:
+    if table.role == "labels":
+        return None
+    if table.start is None:
+        return table
+    population = table.role == "population"
+    start = night if population else table.start + (night - first_night)
+    end = night + timedelta(days=horizon_days) if population else night
+    seen = (
+        part
+        for part in table.partitions
+        if part.event_day and part.visible_day and start <= part.event_day < end and part.visible_day <= night
+    )
+    return replace(table, start=start, end=end, partitions=tuple(seen))
 
 
 def read_snapshot(home: Home, job: str, as_of: date, digest: str) -> Snapshot:
@@ -242,7 +286,9 @@ def _to_json(snapshot: Snapshot) -> dict[str, Json]:
 
 
 def _table_to_json(table: TableSnapshot) -> Json:
+    types: dict[str, Json] = {"source_types": [list(each) for each in table.source_types]} if table.source_types else {}
     return {
+        **types,
         "columns": [[name, kind] for name, kind in table.columns],
         "digest": table.digest,
         "end": _iso(table.end),
@@ -287,6 +333,7 @@ def _table_from_json(body: dict[str, Json]) -> TableSnapshot:
         start=_day(body["start"]),
         end=_day(body["end"]),
         partitions=tuple(_partition_from_json(each) for each in cast("list[list[Json]]", body["partitions"])),
+        source_types=tuple((name, kind) for name, kind in cast("list[list[str]]", body.get("source_types", []))),
     )
 
 

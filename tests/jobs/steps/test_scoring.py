@@ -12,7 +12,7 @@ import pytest
 from jobs.definition import load_job
 from jobs.settings import read_settings
 from jobs.steps.nights import Desk, exit_code, run_jobs
-from jobs.steps.scoring import FeaturesOfAnotherVersion, SqlOfAnotherVersion, score_snapshot
+from jobs.steps.scoring import FeaturesOfAnotherVersion, SqlOfAnotherVersion, load_model, score_snapshot
 from jobs.steps.snapshots import take_snapshot
 from jobs.store.events import read_chain
 from jobs.store.home import open_home
@@ -37,15 +37,16 @@ def test_a_model_scores_only_rows_of_the_sql_and_features_that_it_was_trained_wi
     """Law 6: anything else is refused by name."""
     snapshot = take_snapshot(desk.job, desk.settings, desk.home, NIGHT).snapshot
     version = read_version(desk.home, desk.job.name, read_chain(desk.home, desk.job.name).champion(NIGHT))
+    model = load_model(desk.home, version)
     weather = replace(snapshot.table("weather"), sql_fingerprint="0" * 64)
     others = tuple(weather if table.name == "weather" else table for table in snapshot.tables)
 
     with pytest.raises(SqlOfAnotherVersion, match="other SQL of weather than"):
-        score_snapshot(desk.job, desk.home, replace(snapshot, tables=others), version)
+        score_snapshot(desk.job, desk.home, replace(snapshot, tables=others), version, model)
     fewer = tuple(each for each in version.features if each[0] != "weekday")
     older = replace(version, features=fewer, feature_fingerprint="0" * 64)
     with pytest.raises(FeaturesOfAnotherVersion, match="`weekday` is new"):
-        score_snapshot(desk.job, desk.home, snapshot, older)
+        score_snapshot(desk.job, desk.home, snapshot, older, model)
 
 
 def test_a_job_that_cannot_work_does_not_stop_the_others(desk: Desk, world: World) -> None:

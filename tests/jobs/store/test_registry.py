@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from jobs.store.documents import write_document
 from jobs.store.home import NameRefused, staging
 from jobs.store.objects import ObjectDamaged, ObjectMissing
 from jobs.store.registry import (
+    Golden,
     ModelMissing,
     ModelOfAnotherJob,
     ModelVersion,
@@ -44,12 +46,15 @@ VERSION = ModelVersion(
     environment={"python": "3.12"},
     training={"rows": 9},
     metrics={"auc": 0.7},
+    golden=Golden(9, seal_of_text("rows"), date(2013, 8, 30), "6" * 64, "7" * 64, (("month", "int8", "8" * 64),)),
 )
 
 
 def keep(home: Home, version: ModelVersion = VERSION, at: str = "first") -> Path:
     with staging(home) as staged:
-        keep_version(home, staged, version, TEXT, LOCK, {"at": at})
+        folder = staged / "model"
+        folder.mkdir()
+        keep_version(home, folder, version, TEXT, LOCK, {"at": at})
     return home.models(version.job) / version.version
 
 
@@ -72,8 +77,9 @@ def test_its_name_is_its_as_of_and_the_digest_of_its_manifest() -> None:
         replace(VERSION, model_seal=seal_of_text(TEXT + " ")).version,
         replace(VERSION, features=(("month", "Int16"),)).version,
         replace(VERSION, job="other").version,
+        replace(VERSION, golden=replace(VERSION.golden, night_snapshot="9" * 64)).version,
     }
-    assert len(others | {VERSION.version}) == 6
+    assert len(others | {VERSION.version}) == 7
 
 
 def test_the_same_training_twice_is_one_version_as_first_written(home: Home) -> None:
@@ -93,6 +99,16 @@ def test_a_missing_version_says_what_there_is(home: Home) -> None:
         read_version(home, "flight_delay", "2013-01-01-000000000000")
     with pytest.raises(NameRefused):
         read_version(home, "flight_delay", "../../events/flight_delay")
+
+
+def test_a_version_without_golden_rows_cannot_be_used(home: Home) -> None:
+    """It was kept before versions carried them."""
+    body = {name: value for name, value in VERSION.to_json().items() if name != "golden"}
+    folder = home.models("flight_delay") / "2013-09-01-000000000000"
+    write_document(folder / "manifest.json", "model version", body)
+
+    with pytest.raises(ModelMissing, match="before models carried golden rows; train it again"):
+        read_version(home, "flight_delay", folder.name)
 
 
 def test_a_version_under_another_name_or_job_is_refused(home: Home) -> None:
