@@ -161,6 +161,34 @@ def backfill(
 
 
 @app.command()
+def prove(
+    job: OneJob = None,
+    *,
+    as_of: AsOf,
+    model: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="This version; default: the champion of that night.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="PROOF", help="Only this proof; not recorded.")
+    ] = None,
+    threads: Threads = 0,
+    json: Json = False,
+) -> None:
+    """Try to break the promise on your own rows: other orders, another future, threads, hosts, clocks; say what held."""
+    from jobs.proofs.proving import prove as try_to_break
+    from jobs.proofs.showing import show_proven
+    from jobs.screen import progress
+
+    settings, home = _open()
+    one = _only_job(job)
+    with progress() as tell:
+        proven = try_to_break(
+            one, settings, home, as_of, model=model, only=only or [], threads=threads, environ=os.environ, tell=tell
+        )
+    raise typer.Exit(show_proven(_screen(as_json=json), proven))
+
+
+@app.command()
 def verify(
     run_ids: Annotated[
         list[str] | None, typer.Argument(metavar="RUN_ID", help="Runs, or the beginnings of their ids.")
@@ -252,15 +280,18 @@ def promote(
         date | None,
         typer.Option("--from", parser=date_of, metavar="DATE", help="First as-of; default: the next unscored."),
     ] = None,
+    unproven: Annotated[
+        bool, typer.Option("--unproven", help="Though its proofs did not hold, or were not tried; stays on record.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Make a model version the champion."""
+    """Make a model version the champion; its proofs must have held."""
     from jobs.steps.promotion import promote as make_champion
     from jobs.steps.reports import show_promotion
 
     settings, home = _open()
     one = _only_job(job)
-    event = make_champion(one, settings, home, version, reason=reason, effective_from=start)
+    event = make_champion(one, settings, home, version, reason=reason, effective_from=start, unproven=unproven)
     show_promotion(_screen(as_json=json), one.name, event)
 
 

@@ -37,6 +37,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.steps.nights.OptionsContradict": 2,
     "jobs.steps.promotion.EffectiveFromRefused": 2,
     "jobs.steps.promotion.NightPublished": 2,
+    "jobs.proofs.proving.ProofUnknown": 2,
     "jobs.store.home.NameRefused": 2,
     "jobs.steps.inventory.QueryFailed": 2,
     # the data
@@ -105,6 +106,9 @@ FAILURES: Mapping[str, int] = {
     "models.booster.ModelTextRefused": 80,
     # a replay
     "jobs.evidence.golden.GoldenNightDiffers": 81,
+    "jobs.proofs.trial.DoesNotHold": 81,
+    "jobs.proofs.witness.WitnessFailed": 81,
+    "jobs.steps.promotion.NotProven": 81,
     "jobs.evidence.golden.GoldenRowsDiffer": 81,
     "jobs.evidence.verifying.ReplayDiffers": 81,
     "jobs.store.runs.ScoresDiffer": 81,

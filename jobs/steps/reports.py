@@ -218,9 +218,11 @@ def show_promotion(screen: Screen, job: str, event: Event) -> None:
     """A promotion as it stands on record."""
     content = {
         "job": job, "model_version": event.model_version, "effective_from": event.as_of, "reason": event.reason,
+        "unproven": event.unproven,
     }  # fmt: skip
+    how = " (unproven, which stays on record)" if event.unproven else ""
     screen.show(
-        content, lambda: say(f"{event.model_version} is champion of {job} from {event.as_of} on: {event.reason}")
+        content, lambda: say(f"{event.model_version} is champion of {job} from {event.as_of} on: {event.reason}{how}")
     )
 
 

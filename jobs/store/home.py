@@ -5,7 +5,8 @@ objects/ab/abcd….parquet                  rows of snapshots, written once, nam
 snapshots/JOB/AS_OF/DIGEST/               manifest.json, taken.json
 models/JOB/VERSION/                       manifest.json, model.txt, trained.json
 runs/JOB/AS_OF/RUN_ID/                    manifest.json, scores.parquet, features.parquet, execution.json
-events/JOB/00000001.json …                publications, promotions, skips: one chain a job
+events/JOB/00000001.json …                publications, promotions, skips, proofs: one chain a job
+proofs/JOB/DIGEST.json                    what `score prove` found
 locks/                                    lock files, never deleted
 staging/                                  what is being written; dropped at the next start if its writer died
 scores.duckdb                             what analysts open: views over published runs
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 LAYOUT = 1
 OWNER = ".owner"
-_STATE = {"objects", "snapshots", "models", "runs", "events"}
+_STATE = {"objects", "snapshots", "models", "runs", "events", "proofs"}
 _BRIEFLY_S = 30.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
@@ -83,6 +84,10 @@ class Home:
     def events(self, job: str) -> Path:
         """The folder of a job's chain of events."""
         return self._of("events", job, None)
+
+    def proofs(self, job: str) -> Path:
+        """The folder of what `score prove` found about a job's model versions."""
+        return self._of("proofs", job, None)
 
     def lock(self, name: str) -> Path:
         """A lock file."""

@@ -15,6 +15,11 @@ _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
+def use_threads(count: int) -> None:
+    """Let every connection that this process opens from now on use so many threads; the default is one a core."""
+    _OFFLINE["threads"] = count
+
+
 def first_line(error: duckdb.Error) -> str:
     """What DuckDB says, without the hints and the excerpt of SQL that follow."""
     return str(error).split("\n", maxsplit=1)[0]
