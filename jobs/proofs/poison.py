@@ -26,11 +26,16 @@ _INSTANT = {"DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP_S", "TIM
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Where the future of one night begins: its cutoff, and the end of what is scored; `size` of the extreme values."""
+    """Where the future of one night begins: its cutoff, and the end of what is scored; `size` of the extreme values.
+
+    `unseen` says that nothing of the future will be read: then a key of rows that the warehouse overwrites may occur
+    twice, and a join that reaches past the cutoff shows.
+    """
 
     cutoff: datetime
     end: datetime
     size: int
+    unseen: bool
 
 
 def poison_events(edge: Edge, source: Source, types: Mapping[str, str]) -> Iterable[str]:
@@ -62,7 +67,7 @@ def poison_knowledge(edge: Edge, source: Source, types: Mapping[str, str]) -> It
     yield f"DELETE FROM {source.name} WHERE {_all(source.known_time, '=', edge.cutoff)}"  # noqa: S608  room for ours
     changed = [*_clocks(source.known_time, types, edge.cutoff), *_extremes(source, types, edge.size)]
     known = _all(source.known_time, "<", edge.cutoff)
-    if source.appended:
+    if source.appended or edge.unseen:
         yield _insert(source, changed, known, by=source.key)
     key = _other_key(source, types)
     if key:

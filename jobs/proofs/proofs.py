@@ -110,12 +110,12 @@ def future_knowledge(trial: Trial) -> str:
 
 def _poisoned(trial: Trial, poison: Callable[[Edge, Source, Mapping[str, str]], Iterable[str]], what: str) -> str:
     """Extract the night from a warehouse with another future; then build it from a later look at such a one."""
-    changed = trial.variant(partial(poison, trial.edge(trial.as_of, _EXTREMES[0])))
+    changed = trial.variant(partial(poison, trial.edge(trial.as_of, _EXTREMES[0], unseen=True)))
     require_same_snapshot(trial.night.snapshot, trial.take(changed, trial.as_of), what)
     night = trial.trained_night
     for size in _EXTREMES:
         try:
-            later = trial.take_later(trial.variant(partial(poison, trial.edge(night, size))))
+            later = trial.take_later(trial.variant(partial(poison, trial.edge(night, size, unseen=False))))
         except SourceDiffers:  # a cast that the SQL makes has no room for so large a value
             if size == _EXTREMES[-1]:
                 raise

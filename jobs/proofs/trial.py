@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from models.booster import Floats
     from models.scorer import Model
 
-_NIGHTS = 7  # that a training frame is built of, so that a night is one of several
-_LATER_DAYS = 3  # after the labels of the night have matured
+_AROUND = 3  # nights before and after the one that is looked at, in a training set
 
 
 class DoesNotHold(Exception):
@@ -90,19 +89,19 @@ class Trial:
 
     @property
     def trained_night(self) -> date:
-        """The night, or the newest one before it that can be among those of a training set by now."""
-        return min(self.as_of, self.later_as_of - timedelta(days=self.job.horizon_days))
+        """The night, or the newest one before it that can be in the middle of a training set by now."""
+        return min(self.as_of, self.later_as_of - timedelta(days=self.job.horizon_days + _AROUND))
 
     @property
     def later_as_of(self) -> date:
         """An as-of by which the night is past and its labels are known, as far as that day has begun."""
-        wanted = self.as_of + timedelta(days=self.job.horizon_days + self.job.label_delay_days + _LATER_DAYS)
+        wanted = self.as_of + timedelta(days=self.job.horizon_days + self.job.label_delay_days + _AROUND)
         return min(wanted, self.settings.today(self.job.calendar))
 
     @property
     def training_nights(self) -> tuple[date, ...]:
-        """Some consecutive nights of a training set; the trained night is the last."""
-        return tuple(self.trained_night - timedelta(days=back) for back in range(_NIGHTS - 1, -1, -1))
+        """Some consecutive nights of a training set; the trained night is in the middle, so that others follow it."""
+        return tuple(self.trained_night + timedelta(days=day) for day in range(-_AROUND, _AROUND + 1))
 
     @property
     def later(self) -> Snapshot:
@@ -146,10 +145,10 @@ class Trial:
         copy_sources(self.settings.warehouse_file, path, self.sources, order, change)
         return path
 
-    def edge(self, night: date, size: int) -> Edge:
+    def edge(self, night: date, size: int, *, unseen: bool) -> Edge:
         """Where the future of a night begins."""
-        calendar = self.job.calendar
-        return Edge(calendar.cutoff(night), calendar.cutoff(night + timedelta(days=self.job.horizon_days)), size)
+        end = self.job.calendar.cutoff(night + timedelta(days=self.job.horizon_days))
+        return Edge(self.job.calendar.cutoff(night), end, size, unseen)
 
 
 def scratch_home(folder: Path) -> Home:
