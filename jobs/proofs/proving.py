@@ -85,6 +85,8 @@ def prove(
     version = read_version(home, job.name, model or read_chain(home, job.name).champion(as_of))
     with staging(home) as folder:
         trial = Trial(job, settings, home, scratch_home(folder), folder, as_of, version, threads, environ, tell)
+        tell("making the night as it is")
+        trial.look()
         findings = []
         for done, proof in enumerate(chosen):
             tell(f"proof {done + 1} of {len(chosen)}: {proof.name}", done / len(chosen))

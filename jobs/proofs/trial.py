@@ -74,6 +74,10 @@ class Trial:
         self.fitted = Fitted.from_json(self.version.fitted)
         self.sources = sources_of(self.job.queries())
 
+    def look(self) -> None:
+        """Make the night of the warehouse as it is; what is wrong with that is an error, and no finding."""
+        self.night_of(self.as_of)
+
     @property
     def night(self) -> Night:
         """The night itself."""

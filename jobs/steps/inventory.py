@@ -9,7 +9,7 @@ import duckdb
 from jobs.screen import say, table
 from jobs.steps.reports import SHORT, quality_lines
 from jobs.store.documents import read_document
-from jobs.store.events import PROMOTED, read_chain
+from jobs.store.events import PROMOTED, PROVED, read_chain
 from jobs.store.objects import ObjectMissing, read_rows
 from jobs.store.opening import in_store, open_snapshot
 from jobs.store.registry import read_version, version_names
@@ -53,15 +53,17 @@ class NothingPublished(Exception):
 def show_models(screen: Screen, home: Home, jobs: Sequence[Job]) -> None:
     """One row a model version: what it was trained on, how well its kind did, and from when it is champion."""
     rows = [_model_json(home, job, name) for job in jobs for name in version_names(home, job.name)]
-    cells = [(r["job"], r["model_version"], r["rows"], r["nights"], r["auc"], _role(r)) for r in rows]
-    headings = ("job", "model version", "rows", "nights", "AUC", "champion from")
+    cells = [(r["job"], r["model_version"], r["rows"], r["nights"], r["auc"], _role(r), r["proofs"]) for r in rows]
+    headings = ("job", "model version", "rows", "nights", "AUC", "champion from", "proofs")
     _show_rows(screen, "models", rows, headings, cells, "no model yet; train one: score train --as-of DATE")
 
 
 def _model_json(home: Home, job: Job, name: str) -> dict[str, object]:
     version = read_version(home, job.name, name)
     quality = version.metrics.get("quality")
-    promotions = [event for event in read_chain(home, job.name).events if event.kind == PROMOTED]
+    chain = read_chain(home, job.name)
+    promotions = [event for event in chain.events if event.kind == PROMOTED]
+    proof = chain.proof(name)
     promoted = [event.as_of for event in promotions if event.model_version == name]
     return {
         "job": job.name,
@@ -72,6 +74,8 @@ def _model_json(home: Home, job: Job, name: str) -> dict[str, object]:
         "auc": quality.get("auc") if isinstance(quality, dict) else None,
         "champion_from": promoted,
         "champion": bool(promotions) and promotions[-1].model_version == name,
+        "proofs": proof.reason.partition(";")[0] if proof else None,
+        "proven": proof.kind == PROVED if proof else None,
         "snapshot_digest": version.snapshot_digest,
     }
 

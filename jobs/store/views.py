@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from jobs.store.documents import json_digest, sync_file, sync_folder
-from jobs.store.events import PUBLISHED, Chain, read_chain
+from jobs.store.events import PUBLISHED, RECORDED, Chain, read_chain
 from jobs.store.home import staging
 from jobs.store.locks import locked
 from jobs.store.objects import check_lengths, parquet_rows
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobs.definition import Job
+    from jobs.store.documents import Json
     from jobs.store.home import Home
 
 _BRIEFLY_S = 60.0
@@ -67,7 +68,7 @@ def refresh_views(home: Home, jobs: Sequence[Job]) -> bool:
     """Build `scores.duckdb` anew if it does not show what the jobs' events say; returns whether it was built."""
     with locked(home.lock("views"), _BRIEFLY_S):
         chains = [(job, read_chain(home, job.name)) for job in jobs]
-        state = json_digest({"home": str(home.root), "heads": {job.name: chain.head for job, chain in chains}})
+        state = _state(home, chains)
         if shown_state(home.published) == state:
             return False
         with staging(home) as folder:
@@ -80,6 +81,17 @@ def refresh_views(home: Home, jobs: Sequence[Job]) -> bool:
             beside.rename(home.published)
             sync_folder(home.root)
     return True
+
+
+def _state(home: Home, chains: Sequence[tuple[Job, Chain]]) -> str:
+    """The digest of what analysts are to see: where it lies, and every event that showed them something."""
+    shown: dict[str, Json] = {
+        job.name: [
+            [event.seq, event.kind, event.run_id] for event in chain.events if event.kind in {PUBLISHED, RECORDED}
+        ]
+        for job, chain in chains
+    }
+    return json_digest({"home": str(home.root), "shown": shown})
 
 
 def open_published(home: Home, jobs: Sequence[Job]) -> duckdb.DuckDBPyConnection:

@@ -224,7 +224,7 @@ def test_a_promotion_scores_from_the_next_unscored_night_and_a_rollback_undoes_i
     first = world.run("run", "--as-of", "2013-04-20", "--json").json["runs"][0]["model_version"]
     second = world.run("train", "--as-of", "2013-04-15", "--json").json["model_version"]
 
-    promoted = world.run("promote", second, "--reason", "better in April", "--json").json
+    promoted = world.run("promote", second, "--unproven", "--reason", "better in April", "--json").json
     assert (promoted["model_version"], promoted["effective_from"]) == (second, "2013-04-21")
     assert world.run("run", "--as-of", "2013-04-21", "--json").json["runs"][0]["model_version"] == second
     assert world.run("backfill", "--as-of", "2013-04-20", "--json").json["runs"][0]["model_version"] == first
