@@ -9,7 +9,9 @@ from jobs.environment import code, environment, lock_sha256, processor
 from jobs.exits import failure_of
 from jobs.proofs.proofs import PROOFS
 from jobs.proofs.trial import DoesNotHold, Trial, scratch_home
+from jobs.proofs.witness import unexpected
 from jobs.steps.begun import require_begun
+from jobs.steps.scoring import matching_features
 from jobs.store.documents import json_digest, write_document
 from jobs.store.events import DISPROVED, PROVED, append, read_chain
 from jobs.store.home import staging
@@ -83,6 +85,7 @@ def prove(
     require_begun(job, settings, as_of)
     chosen = _chosen(only)
     version = read_version(home, job.name, model or read_chain(home, job.name).champion(as_of))
+    matching_features(job, version)
     with staging(home) as folder:
         trial = Trial(job, settings, home, scratch_home(folder), folder, as_of, version, threads, environ, tell)
         tell("making the night as it is")
@@ -115,8 +118,7 @@ def _finding(trial: Trial, proof: Proof) -> Finding:
         failure = failure_of(error)
         if isinstance(error, OSError) or (failure and failure.code in _OF_THE_MACHINE):
             raise
-        said = failure.message if failure else " ".join(str(error).split())[:200]
-        detail = f"it fails: {type(error).__name__}: {said}"
+        detail = f"it fails: {failure.message if failure else unexpected(error)}"
     return Finding(proof.name, proof.claim, held=False, detail=detail)
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import traceback
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from functools import partial
@@ -20,6 +21,7 @@ import polars as pl
 
 from features.fitted import Fitted
 from jobs.definition import load_job
+from jobs.exits import failure_of
 from jobs.settings import Settings
 from jobs.steps.scoring import build_night, load_model, raw_scores, scores_digest
 from jobs.steps.snapshots import take_snapshot
@@ -110,9 +112,24 @@ def testimony_of_scores(key: tuple[str, ...], frame: pl.DataFrame, raw: Floats) 
     return scores_digest(frame.select(key).with_columns(raw_score=pl.Series(raw, dtype=pl.Float64)), key)
 
 
+def unexpected(error: BaseException) -> str:
+    """Kind and innermost place of an exception that no failure stands for; what it says may repeat a row's values."""
+    innermost = traceback.extract_tb(error.__traceback__)[-1:]
+    ours = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(_PACKAGES)
+    ]
+    place = (ours or list(innermost))[-1]
+    return f"{type(error).__name__} in {Path(place.filename).parent.name}/{Path(place.filename).name}:{place.lineno}"
+
+
 def main() -> None:
     """Read a task from stdin, print the testimony."""
-    print(json.dumps(asdict(testify(Task(**json.load(sys.stdin))))))  # noqa: T201  the answer
+    try:
+        testimony = testify(Task(**json.load(sys.stdin)))
+    except Exception as error:  # noqa: BLE001  this process ends here; who asked gets one line
+        failure = failure_of(error)
+        sys.exit(failure.message if failure else unexpected(error))
+    print(json.dumps(asdict(testimony)))  # noqa: T201  the answer
 
 
 if __name__ == "__main__":
