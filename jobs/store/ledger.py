@@ -35,13 +35,18 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """One row of the past that is not what it was; `before` and `after` hold what differs, or the whole row."""
+    """One row of the past that is not what it was; `before` and `after` hold what differs, or the whole row.
+
+    `was` and `now` are always the whole rows, with their day columns: for whoever puts one in the place of the other.
+    """
 
     table: str
     kind: Kind
     key: Mapping[str, object]
     before: Mapping[str, object] | None
     after: Mapping[str, object] | None
+    was: Mapping[str, object] | None
+    now: Mapping[str, object] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +180,14 @@ def _pair(table: TableSnapshot, before: dict[str, object], after: dict[str, obje
         {name: before[name] for name in table.key},
         {name: before[name] for name in differing},
         {name: after[name] for name in differing},
+        before,
+        after,
     )
 
 
 def _single(table: TableSnapshot, kind: Kind, row: dict[str, object]) -> Mutation:
     values = {name: value for name, value in row.items() if name not in _DAYS}
     key = {name: row[name] for name in table.key}
-    return Mutation(table.name, kind, key, *((values, None) if kind is Kind.VANISHED else (None, values)))
+    if kind is Kind.VANISHED:
+        return Mutation(table.name, kind, key, before=values, after=None, was=row, now=None)
+    return Mutation(table.name, kind, key, before=None, after=values, was=None, now=row)
