@@ -51,7 +51,10 @@ class Mutation:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What differs between two snapshots: mutations by table and key; how many rows merely arrived since, by table."""
+    """What differs between two snapshots: mutations by table and key; how many rows merely arrived since, by table.
+
+    A table that other SQL took has neither: what is another there is not the warehouse's doing.
+    """
 
     mutations: tuple[Mutation, ...]
     arrivals: Mapping[str, int]
@@ -64,7 +67,7 @@ def compare(earlier: Snapshot, later: Snapshot, read_earlier: ReadRows, read_lat
     cutoff = min(earlier.as_of, later.as_of)
     for old in earlier.tables:
         new = next((table for table in later.tables if table.name == old.name), None)
-        if new is None or new.columns != old.columns:
+        if new is None or new.sql_fingerprint != old.sql_fingerprint or new.columns != old.columns:
             continue
         found, arrived = _compare_tables(_Side(old, read_earlier), _Side(new, read_later), cutoff)
         mutations += found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,15 @@ def test_a_mutation_holds_the_whole_rows_with_their_days(kept: Keep, between: Be
     }  # fmt: skip
     assert (vanished.was, vanished.now) == ({**moved.was, "id": 2, "value": "b"}, None)
     assert (inserted.was, inserted.now) == (None, {**moved.was, "id": 3, "value": "c"})
+
+
+def test_what_other_sql_took_is_not_compared(kept: Keep, between: Between) -> None:
+    """Its rows may differ because it asks for others: no mutation, and no count of arrivals either."""
+    before, after = kept("2013-09-01", [ONE, TWO]), kept("2013-09-01", [(1, AT, NOON, "A")])
+    other = replace(after, tables=(replace(after.table("events"), sql_fingerprint="1" * 64),))
+
+    assert len(between(before, after).mutations) == 2
+    assert between(before, other) == Comparison((), {})
 
 
 def test_nothing_changed_is_nothing_listed(kept: Keep, between: Between) -> None:
