@@ -35,18 +35,26 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """One row of the past that is not what it was; `before` and `after` hold what differs, or the whole row."""
+    """One row of the past that is not what it was; `before` and `after` hold what differs, or the whole row.
+
+    `was` and `now` are always the whole rows, with their day columns: for whoever puts one in the place of the other.
+    """
 
     table: str
     kind: Kind
     key: Mapping[str, object]
     before: Mapping[str, object] | None
     after: Mapping[str, object] | None
+    was: Mapping[str, object] | None
+    now: Mapping[str, object] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What differs between two snapshots: mutations by table and key; how many rows merely arrived since, by table."""
+    """What differs between two snapshots: mutations by table and key; how many rows merely arrived since, by table.
+
+    A table that other SQL took has neither: what is another there is not the warehouse's doing.
+    """
 
     mutations: tuple[Mutation, ...]
     arrivals: Mapping[str, int]
@@ -59,7 +67,7 @@ def compare(earlier: Snapshot, later: Snapshot, read_earlier: ReadRows, read_lat
     cutoff = min(earlier.as_of, later.as_of)
     for old in earlier.tables:
         new = next((table for table in later.tables if table.name == old.name), None)
-        if new is None or new.columns != old.columns:
+        if new is None or new.sql_fingerprint != old.sql_fingerprint or new.columns != old.columns:
             continue
         found, arrived = _compare_tables(_Side(old, read_earlier), _Side(new, read_later), cutoff)
         mutations += found
@@ -175,10 +183,14 @@ def _pair(table: TableSnapshot, before: dict[str, object], after: dict[str, obje
         {name: before[name] for name in table.key},
         {name: before[name] for name in differing},
         {name: after[name] for name in differing},
+        before,
+        after,
     )
 
 
 def _single(table: TableSnapshot, kind: Kind, row: dict[str, object]) -> Mutation:
     values = {name: value for name, value in row.items() if name not in _DAYS}
     key = {name: row[name] for name in table.key}
-    return Mutation(table.name, kind, key, *((values, None) if kind is Kind.VANISHED else (None, values)))
+    if kind is Kind.VANISHED:
+        return Mutation(table.name, kind, key, before=values, after=None, was=row, now=None)
+    return Mutation(table.name, kind, key, before=None, after=values, was=None, now=row)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -65,6 +66,33 @@ def test_rows_of_the_past_are_inserted_changed_and_vanish(kept: Keep, between: B
     assert (vanished.after, inserted.before) == (None, None)
     assert {each.table for each in found.mutations} == {"events"}
     assert found.arrivals == {"events": 0}
+
+
+def test_a_mutation_holds_the_whole_rows_with_their_days(kept: Keep, between: Between) -> None:
+    """`before` and `after` say what differs; `was` and `now` can be put into a frame of the table."""
+    before = kept("2013-09-01", [ONE, TWO])
+    after = kept("2013-09-01", [(1, AT, "2013-08-21 07:00", "A"), (3, AT, NOON, "c")])
+    moved, vanished, inserted = between(before, after).mutations
+
+    assert moved.was == {
+        "event_day": date(2013, 8, 20), "visible_day": date(2013, 8, 21), "id": 1,
+        "happened_at": datetime(2013, 8, 20, 10, tzinfo=UTC), "known_at": datetime(2013, 8, 20, 12, tzinfo=UTC),
+        "value": "a",
+    }  # fmt: skip
+    assert moved.now == {
+        **moved.was, "visible_day": date(2013, 8, 22), "known_at": datetime(2013, 8, 21, 7, tzinfo=UTC), "value": "A",
+    }  # fmt: skip
+    assert (vanished.was, vanished.now) == ({**moved.was, "id": 2, "value": "b"}, None)
+    assert (inserted.was, inserted.now) == (None, {**moved.was, "id": 3, "value": "c"})
+
+
+def test_what_other_sql_took_is_not_compared(kept: Keep, between: Between) -> None:
+    """Its rows may differ because it asks for others: no mutation, and no count of arrivals either."""
+    before, after = kept("2013-09-01", [ONE, TWO]), kept("2013-09-01", [(1, AT, NOON, "A")])
+    other = replace(after, tables=(replace(after.table("events"), sql_fingerprint="1" * 64),))
+
+    assert len(between(before, after).mutations) == 2
+    assert between(before, other) == Comparison((), {})
 
 
 def test_nothing_changed_is_nothing_listed(kept: Keep, between: Between) -> None:
