@@ -106,7 +106,7 @@ FAILURES: Mapping[str, int] = {
     # a replay
     "jobs.evidence.golden.GoldenNightDiffers": 81,
     "jobs.evidence.golden.GoldenRowsDiffer": 81,
-    "jobs.evidence.verifying.ReplayDiffers": 81,
+    "jobs.evidence.stages.ReplayDiffers": 81,
     "jobs.store.runs.ScoresDiffer": 81,
 }
 
