@@ -13,7 +13,7 @@ from jobs.steps.nights import exit_code
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from jobs.evidence.golden import Differences
+    from jobs.evidence.golden import Differences, Ready
     from jobs.evidence.retraining import Retrained
     from jobs.evidence.verifying import Verdict
     from jobs.screen import Screen
@@ -138,7 +138,7 @@ def show_outcomes(screen: Screen, outcomes: Sequence[Outcome]) -> int:
     failed = [each for each in outcomes if each.failure]
     if failed and failed[0].failure:
         content["error"] = error_json(Failure(code, failed[0].failure.message))
-    screen.show(content, lambda: _each(_say_outcome, outcomes))
+    screen.show(content, lambda: _outcome_lines(outcomes))
     for each in failed:
         if each.failure:
             screen.warn(f"{each.job} as of {each.as_of}: {each.failure.message}")
@@ -157,8 +157,25 @@ def outcome_json(outcome: Outcome) -> dict[str, object]:
         "scores_digest": run.scores_digest if run else None,
         "row_count": run.row_count if run else None,
         "status": outcome.status,
+        "environment": _ready_json(outcome.ready) if outcome.ready else None,
         **({"error": error_json(outcome.failure)} if outcome.failure else {}),
     }
+
+
+def _ready_json(ready: Ready) -> dict[str, object]:
+    return {**environment_json(ready.differences), "proven_by": list(ready.proven_by)}
+
+
+def _outcome_lines(outcomes: Sequence[Outcome]) -> None:
+    """A line a night; and where it is another environment than a model's, how it was proven equal."""
+    _each(_say_outcome, outcomes)
+    scored = [(each.run.inputs.model_version, each.ready) for each in outcomes if each.run and each.ready]
+    for version, ready in dict(scored).items():
+        if ready.differences:
+            say(
+                f"in another environment than that of model {version}: {side_by_side(ready.differences)}; "
+                f"proven equal by {' and '.join(ready.proven_by)}"
+            )
 
 
 def _say_outcome(outcome: Outcome) -> None:
