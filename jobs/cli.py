@@ -198,20 +198,30 @@ def verify(
     read_data: Annotated[
         bool, typer.Option("--read-data", help="Also read every stored file, of runs or not.")
     ] = False,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Also train their models again, with --all every version.")
+    ] = False,
+    threads: Threads = 0,
     json: Json = False,
 ) -> None:
     """Replay runs from what they kept, without the warehouse, and compare every stage; by default the newest run."""
     from jobs.evidence.inspecting import inspect_store
+    from jobs.evidence.retraining import retrain_versions
     from jobs.evidence.verifying import verify_runs
     from jobs.screen import progress
     from jobs.steps.reports import show_verdicts
 
-    home, jobs = _read(), _jobs(None)
+    home, jobs, ids = _read(), _jobs(None), run_ids or []
     with progress() as tell:
-        verdicts = verify_runs(jobs, home, run_ids or [], everything=everything, tell=tell)
+        verdicts = verify_runs(jobs, home, ids, everything=everything, required=not read_data, tell=tell)
+        again = (
+            retrain_versions(jobs, home, verdicts, everything=everything, threads=threads, tell=tell)
+            if retrain
+            else None
+        )
         tell("reading every stored file")
-        damaged = inspect_store(home, tuple(job.name for job in jobs)) if everything or read_data else None
-    raise typer.Exit(show_verdicts(_screen(as_json=json), verdicts, damaged))
+        damaged = inspect_store(home) if everything or read_data else None
+    raise typer.Exit(show_verdicts(_screen(as_json=json), verdicts, again, damaged))
 
 
 @app.command()

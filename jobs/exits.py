@@ -111,7 +111,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.proofs.witness.WitnessFailed": 81,
     "jobs.steps.promotion.NotProven": 81,
     "jobs.evidence.golden.GoldenRowsDiffer": 81,
-    "jobs.evidence.verifying.ReplayDiffers": 81,
+    "jobs.evidence.stages.ReplayDiffers": 81,
     "jobs.store.runs.ScoresDiffer": 81,
 }
 

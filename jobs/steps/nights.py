@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from jobs.environment import code, environment, host, lock_sha256, processor
-from jobs.evidence.golden import ready
+from jobs.evidence.golden import GoldenNightDiffers, GoldenRowsDiffer, ready
 from jobs.exits import Failure, failure_of, known_failures
 from jobs.screen import silent
 from jobs.steps.begun import require_begun
@@ -42,6 +42,7 @@ MOST_NIGHTS = 40
 INCOMPLETE = 3
 _DAY = timedelta(days=1)
 _OF_THE_NIGHT = {65, 81}
+_OF_THE_ENVIRONMENT = (GoldenRowsDiffer, GoldenNightDiffers)  # 81 too, but no night is scored here
 
 
 class OptionsContradict(Exception):
@@ -50,7 +51,7 @@ class OptionsContradict(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one night."""
+    """What became of one night; one that is `last` leaves those after it untried, for they would fare no better."""
 
     job: str
     as_of: date
@@ -59,6 +60,7 @@ class Outcome:
     ready: Ready | None = None
     failure: Failure | None = None
     history_only: bool = False
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +165,8 @@ def backfill(desk: Desk, nights: Sequence[date], wish: Wish, wait_s: float = 0.0
         except Busy as busy:
             if not outcomes:
                 raise
-            outcomes.append(Outcome(desk.job.name, night, "failed", failure=failure_of(busy)))
-        if outcomes[-1].failure and outcomes[-1].failure.code not in _OF_THE_NIGHT:
+            outcomes.append(Outcome(desk.job.name, night, "failed", failure=failure_of(busy), last=True))
+        if outcomes[-1].last:
             break
     return outcomes
 
@@ -179,8 +181,9 @@ def _each(desk: Desk, nights: Sequence[date], wish: Wish, share: float = 0.0) ->
             failure = failure_of(error)
             if failure is None:
                 raise
-            yield Outcome(desk.job.name, night, "failed", failure=failure)
-            if failure.code not in _OF_THE_NIGHT:
+            last = failure.code not in _OF_THE_NIGHT or isinstance(error, _OF_THE_ENVIRONMENT)
+            yield Outcome(desk.job.name, night, "failed", failure=failure, last=last)
+            if last:
                 return
 
 

@@ -21,6 +21,7 @@ import re
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 from jobs.store.documents import (
@@ -35,7 +36,6 @@ from jobs.store.locks import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import date
     from pathlib import Path
 
 LAYOUT = 1
@@ -104,9 +104,27 @@ def safe_name(name: str) -> str:
     Raises:
         NameRefused: if it holds anything but letters, digits, `_` and `-`, or more than 100 of them.
     """
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise NameRefused(f"{name[:40]!r} is no name: use letters, digits, `_` and `-`, at most 100")
     return name
+
+
+def is_name(name: str) -> bool:
+    """Whether a name may become one component of a path."""
+    return _NAME.fullmatch(name) is not None
+
+
+def dated_folders(place: Path, digits: int, as_of: date | None = None) -> list[tuple[date, Path]]:
+    """The folders AS_OF/NAME of a place, NAME being so many hex digits, in order; what else lies there is not ours."""
+    found = sorted(place.glob(f"{as_of or '????-??-??'}/{'[0-9a-f]' * digits}/"))
+    return [(day, folder) for folder in found if (day := _day(folder.parent.name))]
+
+
+def _day(name: str) -> date | None:
+    try:
+        return date.fromisoformat(name)
+    except ValueError:
+        return None
 
 
 def open_home(root: Path) -> Home:

@@ -127,8 +127,8 @@ def _build(con: duckdb.DuckDBPyConnection, home: Home, chains: Sequence[tuple[Jo
     check_lengths({run_folder(home, run.inputs) / SCORES_FILE: run.files[SCORES_FILE] for run in runs_shown})
     con.execute(_TABLES)
     con.execute("INSERT INTO built_from VALUES ($1, $2)", [state, str(home.root)])
-    _insert(con, "publications", [row for _, chain, _ in shown for row in _publication_rows(chain)])
-    _insert(con, "runs", [row for _, chain, runs in shown for row in _run_rows(chain, runs)])
+    _insert(con, "publications", [row for _, chain, _ in shown for row in publication_rows(chain)])
+    _insert(con, "runs", [row for _, chain, runs in shown for row in run_rows(chain, runs)])
     for job, chain, runs in shown:
         if runs:
             _add_views(con, home, job, chain, runs)
@@ -141,7 +141,8 @@ def _shown_runs(home: Home, chain: Chain) -> dict[str, Run]:
     }
 
 
-def _publication_rows(chain: Chain) -> list[tuple[object, ...]]:
+def publication_rows(chain: Chain) -> list[tuple[object, ...]]:
+    """The rows of `publications` that a chain of events stands for."""
     return [
         (event.seq, chain.job, event.as_of, event.run_id, datetime.fromisoformat(event.at), event.reason)
         for event in chain.events
@@ -149,7 +150,8 @@ def _publication_rows(chain: Chain) -> list[tuple[object, ...]]:
     ]
 
 
-def _run_rows(chain: Chain, runs: Mapping[str, Run]) -> list[tuple[object, ...]]:
+def run_rows(chain: Chain, runs: Mapping[str, Run]) -> list[tuple[object, ...]]:
+    """The rows of `runs` for some runs that a chain of events brought to analysts."""
     current = {event.run_id for event in chain.current().values()}
     at = {run_id: datetime.fromisoformat(event.at) for run_id, event in chain.first_shown().items()}
     return [
