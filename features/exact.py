@@ -43,12 +43,12 @@ def require_whole(rows: pl.DataFrame, columns: Sequence[str]) -> None:
 def ratio(numerator: str | pl.Expr, count: str | pl.Expr) -> pl.Expr:
     """The one division: integer by integer as Float64, null over nothing."""
     over, under = _integer(numerator), _integer(count)
-    return pl.when(under != 0).then(over.cast(pl.Float64) / under.cast(pl.Float64))  # exact: the one division
+    return pl.when(under != 0).then(_divided(over, under))
 
 
 def scaled(column: str | pl.Expr, per_unit: int) -> pl.Expr:
     """A scaled integer in its unit, as Float64: `scaled("temp_centi_f", 100)` is degrees. Null stays null."""
-    return _integer(column).cast(pl.Float64) / pl.lit(per_unit, pl.Float64)  # exact: the one division
+    return _divided(_integer(column), pl.lit(per_unit, pl.Int64))
 
 
 def clipped(column: str, low: int, high: int) -> pl.Expr:
@@ -65,6 +65,16 @@ def whole_minutes(earlier: str, later: str) -> pl.Expr:
     """Whole minutes from one instant to another, as Int64, rounded down. Null where either is null."""
     passed = (pl.col(later) - pl.col(earlier)).dt.total_microseconds()
     return passed // _US_PER_MINUTE
+
+
+def _divided(over: pl.Expr, under: pl.Expr) -> pl.Expr:
+    """The one division, rounded as IEEE 754 says, whatever the number of rows and whoever evaluates it.
+
+    By one value for all rows, Polars multiplies by its reciprocal (10209 / 10 is then 1020.9000000000001), but divides
+    where there is one row. So each row gets a divisor of its own.
+    """
+    of_each_row = over * 0 + under
+    return over.cast(pl.Float64) / of_each_row.cast(pl.Float64)  # exact: the one division
 
 
 def _integer(value: str | pl.Expr) -> pl.Expr:
