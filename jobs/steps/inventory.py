@@ -239,10 +239,28 @@ def show_sql(screen: Screen, home: Home, jobs: Sequence[Job], query: str | None,
         with open_snapshot(in_store(home), find_snapshots(home, snapshot, [job.name for job in jobs])) as con:
             _show_query(screen, con, text)
         return
-    if not home.published.is_file():
-        raise NothingPublished(f"nothing was published in {home.root} yet; score a night: score run")
+    require_published(home)
     with open_published(home, jobs) as con:
         _show_query(screen, con, text)
+
+
+def require_published(home: Home) -> None:
+    """Pass if there are published scores to query.
+
+    Raises:
+        NothingPublished: if there are none.
+    """
+    if not home.published.is_file():
+        raise NothingPublished(f"nothing was published in {home.root} yet; score a night: score run")
+
+
+def query_failure(error: duckdb.Error) -> QueryFailed | ObjectMissing:
+    """What DuckDB says to a query, as the known failure that it is."""
+    if isinstance(error, duckdb.IOException):
+        return ObjectMissing(
+            f"a file behind the views cannot be read: {first_line(error)}; score verify --all says which"
+        )
+    return QueryFailed(" ".join(str(error).split("\n\n", maxsplit=1)[0].split()))
 
 
 def _show_query(screen: Screen, con: duckdb.DuckDBPyConnection, text: str) -> None:
@@ -250,10 +268,6 @@ def _show_query(screen: Screen, con: duckdb.DuckDBPyConnection, text: str) -> No
         cursor = con.execute(text)
         names = [column[0] for column in cursor.description or ()]
         rows = cursor.fetchall()
-    except duckdb.IOException as error:
-        raise ObjectMissing(
-            f"a file behind the views cannot be read: {first_line(error)}; score verify --all says which"
-        ) from None
     except duckdb.Error as error:
-        raise QueryFailed(" ".join(str(error).split("\n\n", maxsplit=1)[0].split())) from None
+        raise query_failure(error) from None
     screen.show({"columns": names, "rows": [list(row) for row in rows]}, lambda: table(names, rows))

@@ -200,7 +200,7 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
     version = _version(job, home, chain, as_of, wish)
     matching_features(job, version)  # this and the next before anything is taken from the warehouse
     prepared = _ready(desk, version)
-    snapshot = _snapshot(desk, chain, as_of, wish)
+    snapshot = snapshot_to_score(job, desk.settings, home, chain, as_of, restate=wish.restate)
     scored = score_snapshot(job, home, snapshot, version, prepared.model, desk.threads)
     run = keep_scored(desk, scored, prepared)
     status = _show(desk, chain, run, wish)
@@ -226,20 +226,31 @@ def _closed(desk: Desk, chain: Chain, as_of: date) -> Outcome:
 
 def _version(job: Job, home: Home, chain: Chain, as_of: date, wish: Wish) -> ModelVersion:
     version = read_version(home, job.name, wish.model or chain.champion(as_of))
-    if version.as_of > as_of and not wish.hindsight:
-        raise OptionsContradict(
-            f"model {version.version} was trained after {as_of}: it has seen what came later. "
-            "Add --hindsight to score with it all the same; such a run never becomes current"
-        )
+    if not wish.hindsight:
+        require_no_hindsight(version, as_of)
     if version.as_of > as_of and wish.show:
         raise OptionsContradict("a run with --hindsight never becomes current; leave out --publish")
     return version
 
 
-def _snapshot(desk: Desk, chain: Chain, as_of: date, wish: Wish) -> Snapshot:
+def require_no_hindsight(version: ModelVersion, as_of: date) -> None:
+    """Pass if the version was trained on nothing that came after the night.
+
+    Raises:
+        OptionsContradict: saying how to score with it all the same.
+    """
+    if version.as_of > as_of:
+        raise OptionsContradict(
+            f"model {version.version} was trained after {as_of}: it has seen what came later. Add --hindsight (from "
+            "Python: hindsight=True) to score with it all the same; such a run never becomes current"
+        )
+
+
+def snapshot_to_score(
+    job: Job, settings: Settings, home: Home, chain: Chain, as_of: date, *, restate: bool = False
+) -> Snapshot:
     """The rows to score: a new look, or those of the current run, or the newest kept, or else a new look."""
-    job, home = desk.job, desk.home
-    if not wish.restate:
+    if not restate:
         shown = chain.current().get(as_of)
         if shown is not None and shown.run_id is not None:
             run = read_run(home.runs(job.name, as_of) / shown.run_id)
@@ -247,7 +258,7 @@ def _snapshot(desk: Desk, chain: Chain, as_of: date, wish: Wish) -> Snapshot:
         kept = find_kept(job, home, as_of, first_night=as_of)
         if kept is not None:
             return kept
-    return take_snapshot(job, desk.settings, home, as_of).snapshot
+    return take_snapshot(job, settings, home, as_of).snapshot
 
 
 def keep_scored(desk: Desk, scored: Scored, prepared: Ready) -> Run:

@@ -124,6 +124,8 @@ def build_night(
     """The feature frame of one night from a snapshot's tables, in key order, held to the contract."""
     module = job.features()
     frame = module.build_features(tables, [job.cutoff(as_of)], only)
+    if frame.height == 0 and only is not None:
+        raise PopulationEmpty(f"{job.name} has none of the rows that were asked for as of {as_of}; ask for others")
     if frame.height == 0:
         raise PopulationEmpty(
             f"{job.name} has nothing to score as of {as_of}; if that is right, close the night: "
@@ -154,21 +156,15 @@ def score_frame(
     job: Job, frame: pl.DataFrame, inputs: RunInputs, version: ModelVersion, model: Model, threads: int = 1
 ) -> Scored:
     """Score a feature frame with the model of a version."""
-    fitted = Fitted.from_json(version.fitted)
-    raw = raw_scores(job, frame, fitted, model, threads)
-    scores = _score_table(job, frame, inputs).with_columns(
-        score=pl.Series(model.probability(raw), dtype=pl.Float64), raw_score=pl.Series(raw, dtype=pl.Float64)
-    )
-    if not scores.select(pl.col("raw_score").is_finite().all()).item():
-        raise ScoreNotFinite(f"model {version.version} gave a raw score that is NaN or infinite; nothing is published")
+    scores = score_table(job, frame, version, model, threads)
     return Scored(
         inputs=inputs,
         features=frame,
-        scores=_ranked(scores, job.key),
+        scores=scores.with_columns(run_id=pl.lit(inputs.run_id)),
         feature_digests=column_digests(frame),
         features_digest=rows_digest(frame),
         scores_digest=scores_digest(scores, job.key),
-        unseen=unseen(frame, fitted),
+        unseen=unseen(frame, Fitted.from_json(version.fitted)),
     )
 
 
@@ -189,6 +185,22 @@ def require_seen_labels(job: Job, scored: Scored) -> None:
         )
 
 
+def score_table(job: Job, frame: pl.DataFrame, version: ModelVersion, model: Model, threads: int = 1) -> pl.DataFrame:
+    """One row per row of a night's feature frame, in key order: its scores, all that is published but the run's id."""
+    raw = raw_scores(job, frame, Fitted.from_json(version.fitted), model, threads)
+    scores = frame.select(
+        *job.key,
+        "as_of",
+        score=pl.Series(model.probability(raw), dtype=pl.Float64),
+        raw_score=pl.Series(raw, dtype=pl.Float64),
+        rank=pl.lit(0, pl.Int64),
+        model_version=pl.lit(version.version),
+    )
+    if not scores.select(pl.col("raw_score").is_finite().all()).item():
+        raise ScoreNotFinite(f"model {version.version} gave a raw score that is NaN or infinite; nothing is published")
+    return _ranked(scores, job.key)
+
+
 def column_digests(frame: pl.DataFrame) -> tuple[tuple[str, str, str], ...]:
     """Name, type and digest of each column of a frame."""
     return tuple((s.name, type_name(s.dtype), column_digest(s)) for s in frame.get_columns())
@@ -204,18 +216,6 @@ def differing_columns(kept: Sequence[tuple[str, str, str]], now: Sequence[tuple[
 def scores_digest(scores: pl.DataFrame, key: tuple[str, ...]) -> str:
     """The digest over key and raw score, in key order."""
     return rows_digest(scores.select(*key, "raw_score"))
-
-
-def _score_table(job: Job, frame: pl.DataFrame, inputs: RunInputs) -> pl.DataFrame:
-    return frame.select(
-        *job.key,
-        pl.lit(inputs.as_of, pl.Date).alias("as_of"),
-        pl.lit(0.0).alias("score"),
-        pl.lit(0.0).alias("raw_score"),
-        pl.lit(0, pl.Int64).alias("rank"),
-        pl.lit(inputs.model_version).alias("model_version"),
-        pl.lit(inputs.run_id).alias("run_id"),
-    )
 
 
 def _ranked(scores: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from jobs.store.digest import type_name
 from jobs.store.home import staging
 from jobs.store.ledger import Comparison, compare
 from jobs.store.objects import ObjectStore
-from jobs.store.opening import rows_at, stored_rows
+from jobs.store.opening import read_tables, rows_at, stored_rows
 from jobs.store.partitions import by_bucket, by_days, finite
 from jobs.store.snapshots import (
     Partition,
@@ -102,6 +102,13 @@ def look_again(job: Job, settings: Settings, home: Home, as_of: date) -> Look:
     """Look at the warehouse as of a date, compare with what is kept, keep nothing."""
     with _look(job, settings, home, as_of, as_of) as (look, _, _):
         return look
+
+
+def read_fresh(job: Job, settings: Settings, home: Home, as_of: date) -> tuple[Snapshot, dict[str, pl.LazyFrame]]:
+    """What the warehouse says of a night today, and its tables in memory; keep nothing."""
+    require_begun(job, settings, as_of)
+    with _look(job, settings, home, as_of, as_of) as (look, store, _):
+        return look.snapshot, read_tables(store.path, look.snapshot)
 
 
 @contextmanager

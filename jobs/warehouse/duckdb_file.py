@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -87,6 +88,8 @@ class Extraction:
     def rows(self, query: Query, bounds: Bounds) -> Iterator[pl.DataFrame]:
         """The query's rows within the bounds, with their days in front, by event day, visible day and total order.
 
+        In batches; where there is no row, one batch without rows says which columns there would be.
+
         Raises:
             SourceDiffers: if a source column or table is missing, or a value has no place in its declared type.
         """
@@ -99,10 +102,10 @@ class Extraction:
         with self._source_errors(query, bounds):
             import polars as pl  # noqa: PLC0415  only here
 
-            for batch in self._relation(text, query, bounds).to_arrow_reader(_BATCH_ROWS):
-                frame = pl.from_arrow(batch)
-                if isinstance(frame, pl.DataFrame):
-                    yield frame
+            reader = self._relation(text, query, bounds).to_arrow_reader(_BATCH_ROWS)
+            batches = (pl.from_arrow(batch) for batch in reader)
+            first = next(batches, pl.from_arrow(reader.schema.empty_table()))
+            yield from (frame for frame in chain((first,), batches) if isinstance(frame, pl.DataFrame))
 
     def check_keys(self, query: Query, bounds: Bounds) -> int:
         """Refuse null and repeated keys, and versions of one row at different event times; returns the row count.

@@ -40,5 +40,6 @@ def connect(
         config["storage_compatibility_version"] = storage
     con = duckdb.connect(str(path) if path else ":memory:", read_only=read_only, config=config)
     con.execute("SET TimeZone = 'UTC'")
-    con.execute("SET enable_progress_bar = false")
+    if con.execute("SELECT current_setting('enable_progress_bar')").fetchall() != [(False,)]:
+        con.execute("SET enable_progress_bar = false")  # a notebook without ipywidgets has none, and takes no order
     return con

@@ -29,6 +29,23 @@ def test_a_division_is_correctly_rounded_in_a_crowd_and_alone(per_unit: int) -> 
     assert [one.select(ratio("n", "under")).item() for one in frame.iter_slices(1)] == expected
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 1000])
+@pytest.mark.parametrize("nulls", [0, 1])
+def test_a_division_is_that_of_ieee_754_for_any_number_of_rows_and_any_engine(rows: int, nulls: int) -> None:
+    """A row alone is what it is among others. By a literal, Polars would multiply by the reciprocal of the divisor."""
+    numbers = [None] * nulls + [10_209 + 7 * n for n in range(rows)]
+    frame = pl.DataFrame({"n": numbers}, schema={"n": pl.Int32}).with_columns(ten=pl.lit(10))
+
+    for divided in (scaled("n", 10), ratio("n", "ten"), ratio("n", pl.lit(10))):
+        for found in (
+            frame.select(divided),
+            frame.with_columns(n=divided),
+            frame.lazy().select(divided).collect(),
+            frame.lazy().select(divided).collect(engine="streaming"),
+        ):
+            assert found.get_columns()[0].to_list() == [None if n is None else n / 10 for n in numbers]
+
+
 def test_small_integers_do_not_overflow_when_summed() -> None:
     frame = pl.DataFrame({"n": pl.Series([127, 127], dtype=pl.Int8)})
 
