@@ -69,7 +69,7 @@ def publications(world: World) -> list[tuple]:
 def test_a_model_whose_text_was_changed_by_one_bit_scores_nothing(world: World) -> None:
     """One leaf, one ulp; the manifest is resealed, the version is champion. Every file is whole; the rows tell."""
     forged = forge_version(world.home, one_ulp_more)
-    assert world.run("promote", forged.version, "--from", NEXT, "--reason", "as good").code == 0
+    assert world.run("promote", forged.version, "--unproven", "--from", NEXT, "--reason", "as good").code == 0
     assert world.run("verify", "--read-data").code == 0
     before = publications(world)
 
@@ -87,7 +87,7 @@ def test_a_model_whose_text_was_changed_by_one_bit_scores_nothing(world: World) 
 def test_a_golden_failure_ends_the_catching_up(world: World) -> None:
     """It is not of the night: the next ones would fare no better. Backfilling several nights ends there too."""
     forged = forge_version(world.home, one_ulp_more)
-    world.run("promote", forged.version, "--from", NEXT, "--reason", "as good")
+    world.run("promote", forged.version, "--unproven", "--from", NEXT, "--reason", "as good")
 
     for command in (["run", "--as-of", AFTER], ["backfill", "--as-of", NEXT, "--until", AFTER]):
         result = world.run(*command, "--json")
