@@ -67,7 +67,7 @@ def refresh_views(home: Home, jobs: Sequence[Job]) -> bool:
     """Build `scores.duckdb` anew if it does not show what the jobs' events say; returns whether it was built."""
     with locked(home.lock("views"), _BRIEFLY_S):
         chains = [(job, read_chain(home, job.name)) for job in jobs]
-        state = json_digest({"home": str(home.root), "heads": {job.name: chain.head for job, chain in chains}})
+        state = wanted_state(home, [chain for _, chain in chains])
         if shown_state(home.published) == state:
             return False
         with staging(home) as folder:
@@ -95,6 +95,11 @@ def open_published(home: Home, jobs: Sequence[Job]) -> duckdb.DuckDBPyConnection
     con = connect()
     _build(con, home, [(job, read_chain(home, job.name)) for job in jobs], "")
     return con
+
+
+def wanted_state(home: Home, chains: Iterable[Chain]) -> str:
+    """Which state the published database of a home has to show, by the events of all jobs."""
+    return json_digest({"home": str(home.root), "heads": {chain.job: chain.head for chain in chains}})
 
 
 def shown_state(path: Path) -> str | None:
