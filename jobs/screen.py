@@ -93,7 +93,7 @@ def entries(rows: Sequence[tuple[str, ...]]) -> None:
     room = _width() - sum(indents)
     for *cells, last in rows:
         first = "".join(cell.ljust(indent) for cell, indent in zip(cells, indents, strict=True))
-        for line in wrap(last, max(room, 20), break_on_hyphens=False) or [""]:
+        for line in wrap(last, max(room, 20), break_on_hyphens=False, break_long_words=False) or [""]:
             say((first + line).rstrip())
             first = " " * sum(indents)
 

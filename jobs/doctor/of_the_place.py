@@ -59,6 +59,10 @@ def home(patient: Patient, _job: str) -> str:
     found = read_home(root)
     for folder in [there, *_folders(found)]:
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            if os.statvfs(folder).f_flag & os.ST_RDONLY:
+                raise FileSystemRefused(
+                    f"{folder} lies on a file system that is read-only; look at the disk, mount it again"
+                )
             raise OwnerWrong(f"{folder} cannot be written by {_user(os.geteuid())}; it belongs to {_owner(folder)}")
     patient.place = found
     if not (root / "format.json").exists():

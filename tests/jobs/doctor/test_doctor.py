@@ -286,16 +286,24 @@ def read_only(world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr("os.access", lambda path, mode: str(path) != events and real(path, mode))
 
 
+def read_only_disk(_world: World, patch: pytest.MonkeyPatch) -> None:
+    real = os.statvfs("/")
+    named = {name: getattr(real, name) for name in dir(real) if name.startswith("f_")}
+    patch.setattr("os.statvfs", lambda _path: SimpleNamespace(**{**named, "f_flag": os.ST_RDONLY}))
+    patch.setattr("os.access", lambda _path, mode: not mode & os.W_OK)
+
+
 BROKEN: dict[str, tuple[Breaking, str, int, str]] = {
     "another version than the locked one": (another_package, "packages", 78, "polars 9.9.9 (locked: 2."),
     "a package that is missing": (missing_package, "packages", 78, "no-such-package is missing"),
     "no lock file": (no_lock_file, "packages", 78, "install rescore again"),
     "a URL with a password": (refused_url, "settings", 78, "duckdb:///path"),
     "a folder that cannot be written": (read_only, "home", 77, "events/flight_delay cannot be written by"),
+    "a read-only disk": (read_only_disk, "home", 74, "is read-only"),
     "too little disk": (no_disk, "disk", 74, "499 MB are free"),
     "too few inodes": (no_inodes, "disk", 74, "df -i"),
     "no fsync": (fails(errno.EINVAL), "file system", 74, "fsync, flock and rename"),
-    "a read-only disk": (fails(errno.EROFS), "file system", 74, "Read-only file system"),
+    "a disk that turns read-only": (fails(errno.EROFS), "file system", 74, "Read-only file system"),
     "locks that do not exclude": (no_lock_excludes, "file system", 74, "does not keep others out"),
     "another user": (another_user, "readers", 77, "run as"),
     "a private umask": (private_umask, "readers", 77, "umask 0077"),
