@@ -281,6 +281,18 @@ def sql(
 
 
 @app.command()
+def doctor(job: JobName = None, *, json: Json = False) -> None:
+    """Look at the machine before the night does: what is wrong with it, and what to do; changes nothing."""
+    from jobs.doctor.examining import examine
+    from jobs.doctor.telling import show_diagnosis
+    from jobs.screen import progress
+
+    with progress() as tell:
+        diagnosis = examine(_settings, job, tell)
+    raise typer.Exit(show_diagnosis(_screen(as_json=json), diagnosis))
+
+
+@app.command()
 def promote(
     version: Annotated[str, typer.Argument(help="The model version.")],
     job: OneJob = None,

@@ -74,7 +74,7 @@ def _model_json(home: Home, job: Job, name: str) -> dict[str, object]:
         "auc": quality.get("auc") if isinstance(quality, dict) else None,
         "champion_from": promoted,
         "champion": bool(promotions) and promotions[-1].model_version == name,
-        "proofs": proof.reason.partition(";")[0] if proof else None,
+        "proofs": proof.reason if proof else None,
         "proven": proof.kind == PROVED if proof else None,
         "snapshot_digest": version.snapshot_digest,
     }
