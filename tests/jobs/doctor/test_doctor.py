@@ -226,7 +226,7 @@ def no_champion_yet(_world: World, patch: pytest.MonkeyPatch) -> None:
 
 
 def promoted(world: World, forged: ModelVersion) -> None:
-    assert world.run("promote", forged.version, "--from", "2013-04-12", "--reason", "as good").code == 0
+    assert world.run("promote", forged.version, "--unproven", "--from", "2013-04-12", "--reason", "as good").code == 0
     assert world.run("run").code == 0  # for the views
 
 
