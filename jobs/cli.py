@@ -187,6 +187,25 @@ def verify(
 
 
 @app.command()
+def diff(
+    run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="A run, or the beginning of its id.")],
+    run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="Another one of the same job.")],
+    *,
+    top: Annotated[int, typer.Option(min=0, metavar="N", help="List so many of the entities that moved most.")] = 10,
+    json: Json = False,
+) -> None:
+    """Which scores differ between two runs, how far, and how much of it is due to what; needs no warehouse."""
+    from jobs.evidence.causes import diff_runs
+    from jobs.evidence.showing import show_difference
+    from jobs.screen import progress
+
+    home, jobs = _read(), _jobs(None)
+    with progress() as tell:
+        found = diff_runs(jobs, home, run_a, run_b, tell)
+    show_difference(_screen(as_json=json), found, top)
+
+
+@app.command()
 def models(job: JobName = None, *, json: Json = False) -> None:
     """The model versions that there are, and which of them scores from when."""
     from jobs.steps.inventory import show_models

@@ -33,6 +33,7 @@ CODES: Mapping[int, str] = {
 # By the name of the class, so that reading the table loads no library: `score --help` need not wait for LightGBM.
 FAILURES: Mapping[str, int] = {
     # arguments
+    "jobs.evidence.differing.JobsDiffer": 2,
     "jobs.steps.begun.AsOfInFuture": 2,
     "jobs.steps.nights.OptionsContradict": 2,
     "jobs.steps.promotion.EffectiveFromRefused": 2,
@@ -58,6 +59,7 @@ FAILURES: Mapping[str, int] = {
     "models.matrix.LabelsRefused": 65,
     "models.training.TooFewNights": 65,
     # something that is asked for is not there
+    "jobs.evidence.swapping.NotExecutable": 66,
     "features.contract.ColumnsDiffer": 66,
     "jobs.definition.JobMissing": 66,
     "jobs.queries.source.QueryMissing": 66,
