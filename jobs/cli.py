@@ -206,6 +206,29 @@ def diff(
 
 
 @app.command()
+def mutations(
+    job: JobName = None,
+    *,
+    since: Annotated[
+        date, typer.Option(parser=date_of, metavar="DATE", help="The first published night to look at again.")
+    ],
+    until: Annotated[
+        date | None, typer.Option(parser=date_of, metavar="DATE", help="The last one; default: the newest.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Which rows the warehouse rewrote since nights were published, and which of their scores would be different now."""
+    from jobs.evidence.listing import show_rewriting
+    from jobs.evidence.rewriting import rewritten_since
+    from jobs.screen import progress
+
+    settings, home = _open()
+    with progress() as tell:
+        found = rewritten_since(_jobs(job), settings, home, since, until, tell)
+    raise typer.Exit(show_rewriting(_screen(as_json=json), found))
+
+
+@app.command()
 def models(job: JobName = None, *, json: Json = False) -> None:
     """The model versions that there are, and which of them scores from when."""
     from jobs.steps.inventory import show_models

@@ -59,6 +59,7 @@ FAILURES: Mapping[str, int] = {
     "models.matrix.LabelsRefused": 65,
     "models.training.TooFewNights": 65,
     # something that is asked for is not there
+    "jobs.evidence.rewriting.NothingPublishedSince": 66,
     "jobs.evidence.swapping.NotExecutable": 66,
     "features.contract.ColumnsDiffer": 66,
     "jobs.definition.JobMissing": 66,

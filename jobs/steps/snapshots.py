@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from jobs.settings import Settings
     from jobs.store.documents import Json
     from jobs.store.home import Home
+    from jobs.store.opening import Locate
     from jobs.warehouse.bounds import Bounds
     from jobs.warehouse.duckdb_file import Extraction
 
@@ -100,6 +101,13 @@ def look_again(job: Job, settings: Settings, home: Home, as_of: date) -> Look:
     """Look at the warehouse as of a date, compare with what is kept, keep nothing."""
     with _look(job, settings, home, as_of, as_of) as (look, _, _):
         return look
+
+
+@contextmanager
+def looking(job: Job, settings: Settings, home: Home, as_of: date) -> Iterator[tuple[Snapshot, Locate]]:
+    """What the warehouse says today of a night, and where its rows lie meanwhile; nothing of it is kept."""
+    with _look(job, settings, home, as_of, as_of) as (look, store, _):
+        yield look.snapshot, store.path
 
 
 @contextmanager
