@@ -135,14 +135,15 @@ def _kind(dtype: PolarsDataType) -> tuple[str, type[dy.Column]]:
 
 def _differences(frame: pl.DataFrame, columns: SchemaDict) -> Iterator[str]:
     """What is not as declared, a phrase each; the order is only looked at where the columns are the same."""
-    missing = [name for name in columns if name not in frame.columns]
-    extra = [name for name in frame.columns if name not in columns]
+    found = frame.schema
+    missing = [name for name in columns if name not in found]
+    extra = [name for name in found if name not in columns]
     retyped = [
-        f"{name} ({frame.schema[name]}, not {dtype})"
+        f"{name} ({found[name]}, not {dtype})"
         for name, dtype in columns.items()
-        if name in frame.columns and frame.schema[name] != dtype
+        if name in found and found[name] != dtype
     ]
-    moved = [] if missing or extra else [a for a, b in zip(frame.columns, columns, strict=True) if a != b]
+    moved = [] if missing or extra else [a for a, b in zip(found, columns, strict=True) if a != b]
     for what, names in (("missing", missing), ("extra", extra), ("retyped", retyped), ("reordered", moved)):
         if names:
             yield f"{what} {', '.join(names)}"

@@ -43,12 +43,23 @@ def require_whole(rows: pl.DataFrame, columns: Sequence[str]) -> None:
 def ratio(numerator: str | pl.Expr, count: str | pl.Expr) -> pl.Expr:
     """The one division: integer by integer as Float64, null over nothing."""
     over, under = _integer(numerator), _integer(count)
-    return pl.when(under != 0).then(over.cast(pl.Float64) / under.cast(pl.Float64))  # exact: the one division
+    return pl.when(under != 0).then(_divided(over, under))
 
 
 def scaled(column: str | pl.Expr, per_unit: int) -> pl.Expr:
     """A scaled integer in its unit, as Float64: `scaled("temp_centi_f", 100)` is degrees. Null stays null."""
-    return _integer(column).cast(pl.Float64) / pl.lit(per_unit, pl.Float64)  # exact: the one division
+    return _divided(_integer(column), pl.lit(per_unit, pl.Int64))
+
+
+def _divided(over: pl.Expr, under: pl.Expr) -> pl.Expr:
+    """The one division, by a column that has a value in each row.
+
+    A column over a constant Polars 2.1 multiplies by the constant's reciprocal, which is another double for up to a
+    third of the integers; but where a frame has a single row it divides. So a row alone would not be what it is in a
+    crowd: `score prove` found it.
+    """
+    in_each_row = (over - over) + under
+    return over.cast(pl.Float64) / in_each_row.cast(pl.Float64)  # exact: the one division
 
 
 def clipped(column: str, low: int, high: int) -> pl.Expr:

@@ -161,6 +161,34 @@ def backfill(
 
 
 @app.command()
+def prove(
+    job: OneJob = None,
+    *,
+    as_of: AsOf,
+    model: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="This version; default: the champion of that night.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="PROOF", help="Only this proof; not recorded.")
+    ] = None,
+    threads: Threads = 0,
+    json: Json = False,
+) -> None:
+    """Try to break the promise on your own rows: other orders, another future, threads, hosts, clocks; say what held."""
+    from jobs.proofs.proving import prove as try_to_break
+    from jobs.proofs.showing import show_proven
+    from jobs.screen import progress
+
+    settings, home = _open()
+    one = _only_job(job)
+    with progress() as tell:
+        proven = try_to_break(
+            one, settings, home, as_of, model=model, only=only or [], threads=threads, environ=os.environ, tell=tell
+        )
+    raise typer.Exit(show_proven(_screen(as_json=json), proven))
+
+
+@app.command()
 def verify(
     run_ids: Annotated[
         list[str] | None, typer.Argument(metavar="RUN_ID", help="Runs, or the beginnings of their ids.")
@@ -170,20 +198,30 @@ def verify(
     read_data: Annotated[
         bool, typer.Option("--read-data", help="Also read every stored file, of runs or not.")
     ] = False,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Also train their models again, with --all every version.")
+    ] = False,
+    threads: Threads = 0,
     json: Json = False,
 ) -> None:
     """Replay runs from what they kept, without the warehouse, and compare every stage; by default the newest run."""
     from jobs.evidence.inspecting import inspect_store
+    from jobs.evidence.retraining import retrain_versions
     from jobs.evidence.verifying import verify_runs
     from jobs.screen import progress
     from jobs.steps.reports import show_verdicts
 
-    home, jobs = _read(), _jobs(None)
+    home, jobs, ids = _read(), _jobs(None), run_ids or []
     with progress() as tell:
-        verdicts = verify_runs(jobs, home, run_ids or [], everything=everything, tell=tell)
+        verdicts = verify_runs(jobs, home, ids, everything=everything, required=not read_data, tell=tell)
+        again = (
+            retrain_versions(jobs, home, verdicts, everything=everything, threads=threads, tell=tell)
+            if retrain
+            else None
+        )
         tell("reading every stored file")
-        damaged = inspect_store(home, tuple(job.name for job in jobs)) if everything or read_data else None
-    raise typer.Exit(show_verdicts(_screen(as_json=json), verdicts, damaged))
+        damaged = inspect_store(home) if everything or read_data else None
+    raise typer.Exit(show_verdicts(_screen(as_json=json), verdicts, again, damaged))
 
 
 @app.command()
@@ -294,15 +332,18 @@ def promote(
         date | None,
         typer.Option("--from", parser=date_of, metavar="DATE", help="First as-of; default: the next unscored."),
     ] = None,
+    unproven: Annotated[
+        bool, typer.Option("--unproven", help="Though its proofs did not hold, or were not tried; stays on record.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Make a model version the champion."""
+    """Make a model version the champion; its proofs must have held."""
     from jobs.steps.promotion import promote as make_champion
     from jobs.steps.reports import show_promotion
 
     settings, home = _open()
     one = _only_job(job)
-    event = make_champion(one, settings, home, version, reason=reason, effective_from=start)
+    event = make_champion(one, settings, home, version, reason=reason, effective_from=start, unproven=unproven)
     show_promotion(_screen(as_json=json), one.name, event)
 
 

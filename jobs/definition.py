@@ -70,6 +70,13 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
+class Scoring:
+    """What a night may hold and still be scored: `unseen_max` is the share of its rows, in any one text feature."""
+
+    unseen_max: float
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One job, as its files declare it; the files of SQL, features and models are read when a step needs them."""
 
@@ -83,6 +90,7 @@ class Job:
     features_module: str
     sql_versions: tuple[tuple[str, int], ...]
     training: Training
+    scoring: Scoring
     sql_folder: Path
     models_folder: Path
 
@@ -156,6 +164,7 @@ def parse_job(name: str, text: str, path: str) -> Job:
     top = _Entries(entries, path, "")
     sql = top.table("sql")
     training = _Entries(top.table("training"), path, "training.")
+    scoring = _Entries(top.table("scoring"), path, "scoring.")
     job = Job(
         name=name,
         title=top.text("title"),
@@ -171,10 +180,12 @@ def parse_job(name: str, text: str, path: str) -> Job:
             warm_up_days=training.whole("warm_up_days", least=0),
             missing_labels_max=training.share("missing_labels_max"),
         ),
+        scoring=Scoring(unseen_max=scoring.share("unseen_max")),
         sql_folder=sql_root() / name,
         models_folder=_HERE.parent / "models",
     )
     training.nothing_else()
+    scoring.nothing_else()
     top.nothing_else()
     if not job.features_module.isidentifier():
         raise JobRefused(f"{path}: `features` must be the name of a module, found {job.features_module!r}")

@@ -38,6 +38,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.steps.nights.OptionsContradict": 2,
     "jobs.steps.promotion.EffectiveFromRefused": 2,
     "jobs.steps.promotion.NightPublished": 2,
+    "jobs.proofs.proving.ProofUnknown": 2,
     "jobs.store.home.NameRefused": 2,
     "jobs.steps.inventory.QueryFailed": 2,
     # the data
@@ -47,6 +48,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.steps.snapshots.ExtractEmpty": 65,
     "jobs.steps.snapshots.ExtractTorn": 65,
     "jobs.steps.evaluating.NothingHappened": 65,
+    "jobs.steps.scoring.LabelsUnseen": 65,
     "jobs.steps.scoring.PopulationEmpty": 65,
     "jobs.steps.scoring.ScoreNotFinite": 65,
     "jobs.steps.training.LabelsMissing": 65,
@@ -108,8 +110,11 @@ FAILURES: Mapping[str, int] = {
     "models.booster.ModelTextRefused": 80,
     # a replay
     "jobs.evidence.golden.GoldenNightDiffers": 81,
+    "jobs.proofs.trial.DoesNotHold": 81,
+    "jobs.proofs.witness.WitnessFailed": 81,
+    "jobs.steps.promotion.NotProven": 81,
     "jobs.evidence.golden.GoldenRowsDiffer": 81,
-    "jobs.evidence.verifying.ReplayDiffers": 81,
+    "jobs.evidence.stages.ReplayDiffers": 81,
     "jobs.store.runs.ScoresDiffer": 81,
 }
 

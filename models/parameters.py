@@ -116,12 +116,14 @@ class Parameters:
 
 @dataclass(frozen=True)
 class _Source:
-    """A parameter file: what to call it, and its text."""
+    """A parameter file: what to call it, and its text; without a text, no line of it can be named."""
 
     path: str
     text: str
 
     def refusal(self, key: str, reason: str, table: str = "") -> ParametersRefused:
+        if not self.text:
+            return ParametersRefused(f"{self.path}: {reason}")
         return ParametersRefused(f"{self.path}:{_line_of(self.text, key, table)}: {reason}")
 
 
@@ -132,7 +134,24 @@ def parse_parameters(text: str, path: str) -> Parameters:
         ParametersRefused: the text is not TOML, or says what is unknown, out of bounds or not repeatable.
     """
     source = _Source(path, text)
-    document = _toml(source)
+    return _read(_toml(source), source)
+
+
+def change_parameters(parameters: Parameters, changes: Mapping[str, object]) -> Parameters:
+    """The parameters with some of them changed: by name, whether it stands at the top of a file or in its table.
+
+    Raises:
+        ParametersRefused: by the rules of a file, naming the change.
+    """
+    document: dict[str, object] = {key: getattr(parameters, key) for key in _TOP}
+    document["categorical"] = list(parameters.categorical)
+    tunables: dict[str, object] = dict(parameters.tunables)
+    for name, value in changes.items():
+        (document if name in document else tunables)[name] = value
+    return _read({**document, _TABLE: tunables}, _Source("changed parameters", ""))
+
+
+def _read(document: Mapping[str, object], source: _Source) -> Parameters:
     for key in document:
         if key not in _TOP and key not in ("categorical", _TABLE):
             moved = f"`{key}` belongs in the table [{_TABLE}]"

@@ -64,14 +64,19 @@ class World:
             return con.execute(text).fetchall()
 
 
+def reduce_to_small(con: duckdb.DuckDBPyConnection) -> None:
+    """Leave only the few flights of the small warehouse in a sample."""
+    con.execute(_REDUCE.format(carriers=CARRIERS))
+    con.execute("CHECKPOINT")
+
+
 @pytest.fixture(scope="session")
 def small_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small warehouse, made once; tests work on copies."""
     path = tmp_path_factory.mktemp("sample") / "warehouse.duckdb"
     load_sample(path)
     with duckdb.connect(str(path)) as con:
-        con.execute(_REDUCE.format(carriers=CARRIERS))
-        con.execute("CHECKPOINT")
+        reduce_to_small(con)
     small = path.with_name("small.duckdb")
     with duckdb.connect() as con:
         con.execute(f"ATTACH '{path}' AS whole (READ_ONLY)")

@@ -17,7 +17,7 @@ from features.fitted import Fitted
 from jobs.environment import code, environment, lock_sha256, processor
 from jobs.steps.scoring import build_night, column_digests, differing_columns, load_model, raw_scores
 from jobs.store.digest import rows_digest
-from jobs.store.objects import check_seals, read_rows, write_parquet
+from jobs.store.objects import read_sealed_rows, write_parquet
 from jobs.store.opening import in_store, read_tables
 from jobs.store.registry import GOLDEN_NIGHT, GOLDEN_ROWS, Golden, read_training_record, version_folder
 from jobs.store.snapshots import as_known_on, read_snapshot_at, write_snapshot
@@ -120,16 +120,20 @@ def _cut(value: Json) -> str:
 
 def require_golden_rows(job: Job, home: Home, version: ModelVersion, model: Model, differences: Differences) -> None:
     """Pass if the model gives every golden row the bits that it gave when it was trained."""
-    path = version_folder(home, version) / GOLDEN_ROWS
-    check_seals({path: version.golden.rows_seal})
-    rows = read_rows([path])
-    found = raw_scores(job, rows.drop(_RAW), Fitted.from_json(version.fitted), model)
-    wrong = bits_differing(np.ascontiguousarray(rows.get_column(_RAW).to_numpy()), found)
+    wrong = golden_rows_differing(job, home, version, model)
     if wrong:
         raise GoldenRowsDiffer(
-            f"model {version.version} gives {wrong} of {rows.height} golden rows another raw score than when it was "
-            f"trained ({side_by_side(differences)}); nothing is scored here. Restore that environment, or train again"
+            f"model {version.version} gives {wrong} of {version.golden.rows} golden rows another raw score than when "
+            f"it was trained ({side_by_side(differences)}); nothing is scored here. Restore that environment, or "
+            "train again"
         )
+
+
+def golden_rows_differing(job: Job, home: Home, version: ModelVersion, model: Model) -> int:
+    """How many golden rows the model gives another raw score than when it was trained; their file is checked first."""
+    rows = read_sealed_rows(version_folder(home, version) / GOLDEN_ROWS, version.golden.rows_seal)
+    found = raw_scores(job, rows.drop(_RAW), Fitted.from_json(version.fitted), model)
+    return bits_differing(np.ascontiguousarray(rows.get_column(_RAW).to_numpy()), found)
 
 
 def require_golden_night(job: Job, home: Home, version: ModelVersion, differences: Differences) -> None:

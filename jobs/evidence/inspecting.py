@@ -1,70 +1,137 @@
-"""Inspecting: every stored document and file is, bit for bit, what was written, whether a run still needs it or not."""
+"""Inspecting: every stored document and file is, bit for bit, what was written, whether a run still needs it or not.
+
+Not looked at are what is built anew (the analysts' views), locks, staging and logs. What lies beside the evidence and
+belongs to nothing is no damage.
+"""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jobs.exits import failure_of, known_failures
+from jobs.evidence.golden import read_golden_night
+from jobs.evidence.verifying import INTEGRITY
+from jobs.exits import Failure, failure_of, known_failures
 from jobs.store.documents import read_document
-from jobs.store.events import read_chain
-from jobs.store.objects import ObjectDamaged, check_seals, seal_of
-from jobs.store.registry import read_model_text, read_version, version_names
+from jobs.store.events import PROMOTED, read_chain
+from jobs.store.home import is_name
+from jobs.store.objects import broken_files, require_rows
+from jobs.store.registry import (
+    GOLDEN_ROWS,
+    read_lock_file,
+    read_model_text,
+    read_training_record,
+    read_version,
+    version_folder,
+    version_names,
+)
 from jobs.store.runs import kept_runs, read_run
 from jobs.store.snapshots import kept_snapshot_folders, read_snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
     from datetime import date
     from pathlib import Path
 
-    from jobs.exits import Failure
     from jobs.store.home import Home
+    from jobs.store.objects import FileSeal
+
+_OF_JOBS = ("events", "snapshots", "models", "runs")
+_OF_THE_MACHINE = {74, 77}
+_OBJECT = re.compile(r"[0-9a-f]{64}")
 
 
-def inspect_store(home: Home, jobs: tuple[str, ...]) -> list[Failure]:
-    """What is damaged or missing below the home, each with the file's name; views are built anew and not looked at."""
-    found: list[Failure] = []
-    for job in jobs:
-        for look in _looks(home, job):
-            try:
-                look()
-            except known_failures() as error:
-                failure = failure_of(error)
-                if failure is None:
-                    raise
-                if failure not in found:
-                    found.append(failure)
-    return found
+def inspect_store(home: Home) -> list[Failure]:
+    """What is damaged or missing below the home, each with the file's name."""
+    seen = _Inspection(home)
+    for job in sorted({path.name for kind in _OF_JOBS for path in (home.root / kind).glob("*/") if is_name(path.name)}):
+        _look_at_events(seen, job)
+        for as_of, folder in kept_snapshot_folders(home, job):
+            _look_at_snapshot(seen, job, as_of, folder)
+        for name in version_names(home, job):
+            _look_at_version(seen, job, name)
+        for folder in kept_runs(home, [job]):
+            _look_at_run(seen, folder)
+    for broken in broken_files(seen.seals):
+        seen.note(broken)
+    _look_at_orphans(seen)
+    return seen.found
 
 
-def _looks(home: Home, job: str) -> Iterator[Callable[[], object]]:
-    yield partial(read_chain, home, job)
-    for as_of, folder in kept_snapshot_folders(home, job):
-        yield partial(read_document, folder / "taken.json", "snapshot taken")
-        yield partial(_look_at_snapshot, home, job, as_of, folder.name)
-    for name in version_names(home, job):
-        yield partial(_look_at_version, home, job, name)
-    for folder in kept_runs(home, [job]):
-        yield partial(_look_at_run, folder)
+@dataclass(slots=True)
+class _Inspection:
+    """What was found so far, and which files must be what; a file that several name alike is read once."""
+
+    home: Home
+    found: list[Failure] = field(default_factory=list)
+    seals: dict[tuple[Path, FileSeal], None] = field(default_factory=dict)
+
+    def read[T](self, read: Callable[[], T]) -> T | None:
+        """What was read; null if it cannot be, which is noted."""
+        try:
+            return read()
+        except known_failures() as error:
+            self.note(error)
+            return None
+
+    def note(self, error: Exception) -> None:
+        """Note a failure once; whatever is not there or not whole is damage."""
+        failure = failure_of(error)
+        if failure is None:
+            raise error
+        told = failure if failure.code in _OF_THE_MACHINE else Failure(INTEGRITY, failure.message)
+        if told not in self.found:
+            self.found.append(told)
+
+    def expect(self, seals: Iterable[tuple[Path, FileSeal]]) -> None:
+        """Files that must be what was written; they are read later, all at once."""
+        self.seals |= dict.fromkeys(seals)
 
 
-def _look_at_snapshot(home: Home, job: str, as_of: date, digest: str) -> None:
-    check_seals(read_snapshot(home, job, as_of, digest).seals(home))
+def _look_at_events(seen: _Inspection, job: str) -> None:
+    """The chain, and whether what it names is there at all."""
+    chain = seen.read(partial(read_chain, seen.home, job))
+    for run_id, event in chain.first_shown().items() if chain else ():
+        folder = seen.home.runs(job, event.as_of) / run_id
+        if not folder.is_dir():
+            seen.read(partial(read_run, folder))
+    for event in chain.events if chain else ():
+        if event.kind == PROMOTED and event.model_version not in version_names(seen.home, job):
+            seen.read(partial(read_version, seen.home, job, str(event.model_version)))
 
 
-def _look_at_version(home: Home, job: str, name: str) -> None:
-    version = read_version(home, job, name)
-    read_model_text(home, version)
-    folder = home.models(job) / name
-    read_document(folder / "trained.json", "training")
-    if seal_of(folder / "uv.lock").sha256 != version.lock_sha256:
-        raise ObjectDamaged(
-            f"{folder / 'uv.lock'} is not what was written (its SHA-256 differs); restore it from a backup"
-        )
+def _look_at_snapshot(seen: _Inspection, job: str, as_of: date, folder: Path) -> None:
+    seen.read(partial(read_document, folder / "taken.json", "snapshot taken"))
+    snapshot = seen.read(partial(read_snapshot, seen.home, job, as_of, folder.name))
+    if snapshot:
+        seen.expect(snapshot.seals(seen.home).items())
 
 
-def _look_at_run(folder: Path) -> None:
-    run = read_run(folder)
-    read_document(folder / "execution.json", "execution")
-    check_seals({folder / name: seal for name, seal in run.files.items()})
+def _look_at_version(seen: _Inspection, job: str, name: str) -> None:
+    home = seen.home
+    version = seen.read(partial(read_version, home, job, name))
+    if version is None:
+        return
+    for read in (read_model_text, read_lock_file, read_training_record):
+        seen.read(partial(read, home, version))
+    seen.expect([(version_folder(home, version) / GOLDEN_ROWS, version.golden.rows_seal)])
+    night = seen.read(partial(read_golden_night, home, version))
+    if night:
+        seen.expect(night.seals(home).items())
+
+
+def _look_at_run(seen: _Inspection, folder: Path) -> None:
+    seen.read(partial(read_document, folder / "execution.json", "execution"))
+    run = seen.read(partial(read_run, folder))
+    if run:
+        seen.expect((folder / name, seal) for name, seal in run.files.items())
+
+
+def _look_at_orphans(seen: _Inspection) -> None:
+    """Objects that no manifest names, as a kill may leave them: the next snapshot may take them for its own."""
+    named = {path for path, _ in seen.seals}
+    for path in sorted(seen.home.objects.glob("??/*.parquet")):
+        if path not in named and _OBJECT.fullmatch(path.stem):
+            seen.read(partial(require_rows, path))

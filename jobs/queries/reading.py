@@ -68,10 +68,20 @@ def _references(parsed: Parsed, tree: exp.Expr | None) -> Iterator[tuple[str, st
     for column in tree.find_all(exp.Column, bfs=False) if tree is not None else ():
         if id(column) not in ordering:
             yield column.table, column.name
-    for join in parsed.select.args.get("joins") or () if tree is parsed.select else ():
+    yield from _using(parsed) if tree is parsed.select else ()
+
+
+def _using(parsed: Parsed) -> Iterator[tuple[str, str]]:
+    """Table and name of the columns of USING: of the joined table, and of the one before it where there is only one.
+
+    Of several before it the text does not say which has the column, unless it is named elsewhere.
+    """
+    first, *joined = (table.alias_or_name for table in tables_of(parsed))
+    for place, (table, join) in enumerate(zip(joined, parsed.select.args.get("joins") or (), strict=True)):
         for name in join.args.get("using") or ():
-            for table in tables_of(parsed):
-                yield table.alias_or_name, name.name
+            if place == 0:
+                yield first, name.name
+            yield table, name.name
 
 
 def _once(names: Iterable[str]) -> tuple[str, ...]:

@@ -37,14 +37,22 @@ def evaluate(job: Job, settings: Settings, home: Home, nights: Sequence[date]) -
     Raises:
         NothingHappened: if it knows none.
     """
-    scores, models = _published(job, home, nights)
+    return quality_of(_published(job, home, nights), job, settings, home, nights)
+
+
+def quality_of(scores: pl.DataFrame, job: Job, settings: Settings, home: Home, nights: Sequence[date]) -> Quality:
+    """How good the scores of some nights are, published or not, by the labels that the warehouse knows now.
+
+    `scores` has the key, `as_of`, `score`, `raw_score` and `model_version`. Errors as `evaluate`.
+    """
+    scores = scores.sort("as_of", *job.key)
     happened = with_labels(scores, job, settings, home, nights)
     known = happened.filter(pl.col("label").is_not_null())
     if known.height == 0:
         raise NothingHappened(f"the warehouse knows no outcome of the nights {min(nights)} to {max(nights)} yet")
     return quality(
         known["raw_score"].to_numpy(), known["score"].to_numpy(), known["label"].cast(pl.Float64).to_numpy(),
-        _base_rate(job, home, models),
+        _base_rate(job, home, set(scores["model_version"])),
     )  # fmt: skip
 
 
@@ -70,13 +78,13 @@ def what_happened(job: Job, settings: Settings, home: Home, nights: Sequence[dat
     return job.features().labels(tables, [job.cutoff(night) for night in nights])
 
 
-def _published(job: Job, home: Home, nights: Sequence[date]) -> tuple[pl.DataFrame, set[str]]:
+def _published(job: Job, home: Home, nights: Sequence[date]) -> pl.DataFrame:
     current = read_chain(home, job.name).current()
     events = [current[night] for night in nights if night in current]
     if not events:
         raise NothingHappened(f"{job.name} published nothing for the nights {min(nights)} to {max(nights)}")
     files = [home.runs(job.name, event.as_of) / str(event.run_id) / SCORES_FILE for event in events]
-    return read_rows(files).sort("as_of", *job.key), {str(event.model_version) for event in events}
+    return read_rows(files)
 
 
 def _base_rate(job: Job, home: Home, models: set[str]) -> float:

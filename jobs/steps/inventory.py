@@ -9,7 +9,7 @@ import duckdb
 from jobs.screen import say, table
 from jobs.steps.reports import SHORT, quality_lines
 from jobs.store.documents import read_document
-from jobs.store.events import PROMOTED, read_chain
+from jobs.store.events import PROMOTED, PROVED, read_chain
 from jobs.store.objects import ObjectMissing, read_rows
 from jobs.store.opening import in_store, open_snapshot
 from jobs.store.registry import read_version, version_names
@@ -53,15 +53,17 @@ class NothingPublished(Exception):
 def show_models(screen: Screen, home: Home, jobs: Sequence[Job]) -> None:
     """One row a model version: what it was trained on, how well its kind did, and from when it is champion."""
     rows = [_model_json(home, job, name) for job in jobs for name in version_names(home, job.name)]
-    cells = [(r["job"], r["model_version"], r["rows"], r["nights"], r["auc"], _role(r)) for r in rows]
-    headings = ("job", "model version", "rows", "nights", "AUC", "champion from")
+    cells = [(r["job"], r["model_version"], r["rows"], r["nights"], r["auc"], _role(r), r["proofs"]) for r in rows]
+    headings = ("job", "model version", "rows", "nights", "AUC", "champion from", "proofs")
     _show_rows(screen, "models", rows, headings, cells, "no model yet; train one: score train --as-of DATE")
 
 
 def _model_json(home: Home, job: Job, name: str) -> dict[str, object]:
     version = read_version(home, job.name, name)
     quality = version.metrics.get("quality")
-    promotions = [event for event in read_chain(home, job.name).events if event.kind == PROMOTED]
+    chain = read_chain(home, job.name)
+    promotions = [event for event in chain.events if event.kind == PROMOTED]
+    proof = chain.proof(name)
     promoted = [event.as_of for event in promotions if event.model_version == name]
     return {
         "job": job.name,
@@ -72,6 +74,8 @@ def _model_json(home: Home, job: Job, name: str) -> dict[str, object]:
         "auc": quality.get("auc") if isinstance(quality, dict) else None,
         "champion_from": promoted,
         "champion": bool(promotions) and promotions[-1].model_version == name,
+        "proofs": proof.reason.partition(";")[0] if proof else None,
+        "proven": proof.kind == PROVED if proof else None,
         "snapshot_digest": version.snapshot_digest,
     }
 
@@ -235,10 +239,28 @@ def show_sql(screen: Screen, home: Home, jobs: Sequence[Job], query: str | None,
         with open_snapshot(in_store(home), find_snapshots(home, snapshot, [job.name for job in jobs])) as con:
             _show_query(screen, con, text)
         return
-    if not home.published.is_file():
-        raise NothingPublished(f"nothing was published in {home.root} yet; score a night: score run")
+    require_published(home)
     with open_published(home, jobs) as con:
         _show_query(screen, con, text)
+
+
+def require_published(home: Home) -> None:
+    """Pass if there are published scores to query.
+
+    Raises:
+        NothingPublished: if there are none.
+    """
+    if not home.published.is_file():
+        raise NothingPublished(f"nothing was published in {home.root} yet; score a night: score run")
+
+
+def query_failure(error: duckdb.Error) -> QueryFailed | ObjectMissing:
+    """What DuckDB says to a query, as the known failure that it is."""
+    if isinstance(error, duckdb.IOException):
+        return ObjectMissing(
+            f"a file behind the views cannot be read: {first_line(error)}; score verify --all says which"
+        )
+    return QueryFailed(" ".join(str(error).split("\n\n", maxsplit=1)[0].split()))
 
 
 def _show_query(screen: Screen, con: duckdb.DuckDBPyConnection, text: str) -> None:
@@ -246,10 +268,6 @@ def _show_query(screen: Screen, con: duckdb.DuckDBPyConnection, text: str) -> No
         cursor = con.execute(text)
         names = [column[0] for column in cursor.description or ()]
         rows = cursor.fetchall()
-    except duckdb.IOException as error:
-        raise ObjectMissing(
-            f"a file behind the views cannot be read: {first_line(error)}; score verify --all says which"
-        ) from None
     except duckdb.Error as error:
-        raise QueryFailed(" ".join(str(error).split("\n\n", maxsplit=1)[0].split())) from None
+        raise query_failure(error) from None
     screen.show({"columns": names, "rows": [list(row) for row in rows]}, lambda: table(names, rows))

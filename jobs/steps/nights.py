@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from jobs.environment import code, environment, host, lock_sha256, processor
-from jobs.evidence.golden import ready
+from jobs.evidence.golden import GoldenNightDiffers, GoldenRowsDiffer, ready
 from jobs.exits import Failure, failure_of, known_failures
 from jobs.screen import silent
 from jobs.steps.begun import require_begun
@@ -42,6 +42,7 @@ MOST_NIGHTS = 40
 INCOMPLETE = 3
 _DAY = timedelta(days=1)
 _OF_THE_NIGHT = {65, 81}
+_OF_THE_ENVIRONMENT = (GoldenRowsDiffer, GoldenNightDiffers)  # 81 too, but no night is scored here
 
 
 class OptionsContradict(Exception):
@@ -50,7 +51,7 @@ class OptionsContradict(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one night."""
+    """What became of one night; one that is `last` leaves those after it untried, for they would fare no better."""
 
     job: str
     as_of: date
@@ -59,6 +60,7 @@ class Outcome:
     ready: Ready | None = None
     failure: Failure | None = None
     history_only: bool = False
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +165,8 @@ def backfill(desk: Desk, nights: Sequence[date], wish: Wish, wait_s: float = 0.0
         except Busy as busy:
             if not outcomes:
                 raise
-            outcomes.append(Outcome(desk.job.name, night, "failed", failure=failure_of(busy)))
-        if outcomes[-1].failure and outcomes[-1].failure.code not in _OF_THE_NIGHT:
+            outcomes.append(Outcome(desk.job.name, night, "failed", failure=failure_of(busy), last=True))
+        if outcomes[-1].last:
             break
     return outcomes
 
@@ -179,8 +181,9 @@ def _each(desk: Desk, nights: Sequence[date], wish: Wish, share: float = 0.0) ->
             failure = failure_of(error)
             if failure is None:
                 raise
-            yield Outcome(desk.job.name, night, "failed", failure=failure)
-            if failure.code not in _OF_THE_NIGHT:
+            last = failure.code not in _OF_THE_NIGHT or isinstance(error, _OF_THE_ENVIRONMENT)
+            yield Outcome(desk.job.name, night, "failed", failure=failure, last=last)
+            if last:
                 return
 
 
@@ -197,7 +200,7 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
     version = _version(job, home, chain, as_of, wish)
     matching_features(job, version)  # this and the next before anything is taken from the warehouse
     prepared = _ready(desk, version)
-    snapshot = _snapshot(desk, chain, as_of, wish)
+    snapshot = snapshot_to_score(job, desk.settings, home, chain, as_of, restate=wish.restate)
     scored = score_snapshot(job, home, snapshot, version, prepared.model, desk.threads)
     run = keep_scored(desk, scored, prepared)
     status = _show(desk, chain, run, wish)
@@ -223,20 +226,31 @@ def _closed(desk: Desk, chain: Chain, as_of: date) -> Outcome:
 
 def _version(job: Job, home: Home, chain: Chain, as_of: date, wish: Wish) -> ModelVersion:
     version = read_version(home, job.name, wish.model or chain.champion(as_of))
-    if version.as_of > as_of and not wish.hindsight:
-        raise OptionsContradict(
-            f"model {version.version} was trained after {as_of}: it has seen what came later. "
-            "Add --hindsight to score with it all the same; such a run never becomes current"
-        )
+    if not wish.hindsight:
+        require_no_hindsight(version, as_of)
     if version.as_of > as_of and wish.show:
         raise OptionsContradict("a run with --hindsight never becomes current; leave out --publish")
     return version
 
 
-def _snapshot(desk: Desk, chain: Chain, as_of: date, wish: Wish) -> Snapshot:
+def require_no_hindsight(version: ModelVersion, as_of: date) -> None:
+    """Pass if the version was trained on nothing that came after the night.
+
+    Raises:
+        OptionsContradict: saying how to score with it all the same.
+    """
+    if version.as_of > as_of:
+        raise OptionsContradict(
+            f"model {version.version} was trained after {as_of}: it has seen what came later. Add --hindsight (from "
+            "Python: hindsight=True) to score with it all the same; such a run never becomes current"
+        )
+
+
+def snapshot_to_score(
+    job: Job, settings: Settings, home: Home, chain: Chain, as_of: date, *, restate: bool = False
+) -> Snapshot:
     """The rows to score: a new look, or those of the current run, or the newest kept, or else a new look."""
-    job, home = desk.job, desk.home
-    if not wish.restate:
+    if not restate:
         shown = chain.current().get(as_of)
         if shown is not None and shown.run_id is not None:
             run = read_run(home.runs(job.name, as_of) / shown.run_id)
@@ -244,7 +258,7 @@ def _snapshot(desk: Desk, chain: Chain, as_of: date, wish: Wish) -> Snapshot:
         kept = find_kept(job, home, as_of, first_night=as_of)
         if kept is not None:
             return kept
-    return take_snapshot(job, desk.settings, home, as_of).snapshot
+    return take_snapshot(job, settings, home, as_of).snapshot
 
 
 def keep_scored(desk: Desk, scored: Scored, prepared: Ready) -> Run:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from jobs.steps.begun import require_begun
-from jobs.store.events import PROMOTED, PUBLISHED, SKIPPED, append, read_chain
+from jobs.store.events import PROMOTED, PROVED, PUBLISHED, SKIPPED, append, read_chain
 from jobs.store.locks import locked
 from jobs.store.registry import ModelMissing, read_version
 
@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     from jobs.settings import Settings
     from jobs.store.events import Chain, Event
     from jobs.store.home import Home
+    from jobs.store.registry import ModelVersion
 
 
 class EffectiveFromRefused(Exception):
     """A promotion cannot take effect when it was asked to."""
+
+
+class NotProven(Exception):
+    """A challenger's proofs did not hold, or were never tried."""
 
 
 class NightPublished(Exception):
@@ -28,16 +33,29 @@ class NightPublished(Exception):
 
 
 def promote(
-    job: Job, settings: Settings, home: Home, version: str, *, reason: str, effective_from: date | None = None
+    job: Job,
+    settings: Settings,
+    home: Home,
+    version: str,
+    *,
+    reason: str,
+    effective_from: date | None = None,
+    unproven: bool = False,
 ) -> Event:
     """Make a version champion from an as-of on, by default the next that is not scored yet.
 
+    Its proofs must have held, unless it was champion before; `unproven` does without them, and stays on record.
+
     Raises:
         EffectiveFromRefused: if the version was trained after that as-of.
+        NotProven: if its proofs did not hold, or were never tried.
     """
     found = read_version(home, job.name, version)
     with locked(home.lock(job.name)):
         chain = read_chain(home, job.name)
+        needed = found.version not in champions(chain)
+        if needed and not unproven:
+            _require_proven(chain, found)
         start = effective_from or next_unscored(chain) or found.as_of
         if start < found.as_of:
             raise EffectiveFromRefused(
@@ -45,9 +63,32 @@ def promote(
                 f"it cannot be champion from {start} on"
             )
         chain = append(
-            home, chain, PROMOTED, at=settings.clock(), reason=reason, as_of=start, model_version=found.version
-        )
+            home, chain, PROMOTED,
+            at=settings.clock(), reason=reason, as_of=start, model_version=found.version,
+            unproven=needed and not _proven(chain, found),
+        )  # fmt: skip
         return chain.events[-1]
+
+
+def _proven(chain: Chain, version: ModelVersion) -> bool:
+    found = chain.proof(version.version)
+    return found is not None and found.kind == PROVED
+
+
+def _require_proven(chain: Chain, version: ModelVersion) -> None:
+    """Pass if the last proofs of a version held.
+
+    Raises:
+        NotProven: saying what they found, or how to try them.
+    """
+    if _proven(chain, version):
+        return
+    found = chain.proof(version.version)
+    said = f"the proofs of {version.version} {found.reason}" if found else f"{version.version} was never put to proof"
+    raise NotProven(
+        f"{said}; it is not promoted. Prove it: score prove {version.job} --as-of {version.as_of} --model "
+        f"{version.version}; or promote it all the same, which stays on record, with --unproven"
+    )
 
 
 def roll_back(job: Job, settings: Settings, home: Home, *, reason: str) -> Event:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobs.evidence.verifying import INTEGRITY
+from jobs.evidence.golden import side_by_side
+from jobs.evidence.verifying import DIFFERENT, IDENTICAL, INTEGRITY, NOT_REACHED
 from jobs.exits import Failure
 from jobs.screen import error_json, say, table
 from jobs.steps.nights import exit_code
@@ -12,6 +13,8 @@ from jobs.steps.nights import exit_code
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from jobs.evidence.golden import Differences, Ready
+    from jobs.evidence.retraining import Retrained
     from jobs.evidence.verifying import Verdict
     from jobs.screen import Screen
     from jobs.steps.nights import Outcome
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 SHORT = 12
 _MOST_LINES = 40
+_MARKS = {IDENTICAL: "=", DIFFERENT: "x", NOT_REACHED: "."}
 
 
 def show_looks(screen: Screen, looks: Sequence[Look]) -> None:
@@ -134,7 +138,7 @@ def show_outcomes(screen: Screen, outcomes: Sequence[Outcome]) -> int:
     failed = [each for each in outcomes if each.failure]
     if failed and failed[0].failure:
         content["error"] = error_json(Failure(code, failed[0].failure.message))
-    screen.show(content, lambda: _each(_say_outcome, outcomes))
+    screen.show(content, lambda: _outcome_lines(outcomes))
     for each in failed:
         if each.failure:
             screen.warn(f"{each.job} as of {each.as_of}: {each.failure.message}")
@@ -153,8 +157,25 @@ def outcome_json(outcome: Outcome) -> dict[str, object]:
         "scores_digest": run.scores_digest if run else None,
         "row_count": run.row_count if run else None,
         "status": outcome.status,
+        "environment": _ready_json(outcome.ready) if outcome.ready else None,
         **({"error": error_json(outcome.failure)} if outcome.failure else {}),
     }
+
+
+def _ready_json(ready: Ready) -> dict[str, object]:
+    return {**environment_json(ready.differences), "proven_by": list(ready.proven_by)}
+
+
+def _outcome_lines(outcomes: Sequence[Outcome]) -> None:
+    """A line a night; and where it is another environment than a model's, how it was proven equal."""
+    _each(_say_outcome, outcomes)
+    scored = [(each.run.inputs.model_version, each.ready) for each in outcomes if each.run and each.ready]
+    for version, ready in dict(scored).items():
+        if ready.differences:
+            say(
+                f"in another environment than that of model {version}: {side_by_side(ready.differences)}; "
+                f"proven equal by {' and '.join(ready.proven_by)}"
+            )
 
 
 def _say_outcome(outcome: Outcome) -> None:
@@ -171,18 +192,32 @@ def _say_outcome(outcome: Outcome) -> None:
     )
 
 
-def show_verdicts(screen: Screen, verdicts: Sequence[Verdict], damaged: Sequence[Failure] | None) -> int:
-    """What each replay found, and what is damaged in the store, if that was looked at; returns the exit code."""
+def show_verdicts(
+    screen: Screen,
+    verdicts: Sequence[Verdict],
+    retrained: Sequence[Retrained] | None = None,
+    damaged: Sequence[Failure] | None = None,
+) -> int:
+    """What each replay, each training and each look at a stored file found; null was not asked for. The exit code."""
     content: dict[str, object] = {"runs": [_verdict_json(each) for each in verdicts]}
+    if retrained is not None:
+        content["models"] = [_retrained_json(each) for each in retrained]
     if damaged is not None:
         content["damaged"] = [each.message for each in damaged]
-    screen.show(content, lambda: _verdict_lines(verdicts, damaged))
+    screen.show(content, lambda: _verdict_lines(verdicts, retrained, damaged))
     differing = [each for each in verdicts if not each.identical]
+    others = [each for each in retrained or () if not each.identical]
     for each in differing:
         screen.warn(f"run {each.run_id} differs at stage {each.first_divergence}: {each.detail}")
+    for version in others:
+        screen.warn(f"model {version.model_version} of {version.job}: {version.detail}")
     for failure in damaged or ():
         screen.warn(failure.message)
-    codes = [each.code for each in differing] + [failure.code for failure in damaged or ()]
+    codes = [
+        *(each.code for each in differing),
+        *(each.code for each in others),
+        *(each.code for each in damaged or ()),
+    ]
     return INTEGRITY if INTEGRITY in codes else max(codes, default=0)
 
 
@@ -194,33 +229,75 @@ def _verdict_json(verdict: Verdict) -> dict[str, object]:
         "identical": verdict.identical,
         "first_divergence": verdict.first_divergence,
         "detail": verdict.detail or None,
+        "stages": verdict.stages,
+        "model_version": verdict.model_version,
+        "environment": environment_json(verdict.differences) if verdict.model_version else None,
     }
 
 
-def _verdict_lines(verdicts: Sequence[Verdict], damaged: Sequence[Failure] | None) -> None:
-    rows = [
-        (
-            v.job,
-            v.as_of,
-            v.run_id,
-            "identical" if v.identical else f"differs: {v.first_divergence}",
-        )
-        for v in verdicts
-    ]
-    table(("job", "as of", "run", "replay"), rows)
+def _retrained_json(each: Retrained) -> dict[str, object]:
+    return {
+        "model_version": each.model_version,
+        "job": each.job,
+        "identical": each.identical,
+        "detail": each.detail or None,
+        "environment": environment_json(each.differences),
+    }
+
+
+def environment_json(differences: Differences) -> dict[str, object]:
+    """Whether this environment is the model's, and what was there and is here where it is not."""
+    return {"same": not differences, "differs": {name: list(both) for name, both in differences.items()}}
+
+
+def _verdict_lines(
+    verdicts: Sequence[Verdict], retrained: Sequence[Retrained] | None, damaged: Sequence[Failure] | None
+) -> None:
+    _each(_stage_lines, verdicts) if len(verdicts) == 1 else _stage_table(verdicts)
     same = sum(1 for each in verdicts if each.identical)
     say(f"{same} of {len(verdicts)} replayed identically, every stage")
+    for version, differences in {each.model_version: each.differences for each in verdicts if each.differences}.items():
+        say(f"in another environment than that of model {version}: {side_by_side(differences)}")
+    for each in retrained or ():
+        found = "the same text, byte for byte" if each.identical else "NOT THE SAME"
+        say(f"model {each.model_version} of {each.job}, trained again: {found}")
     if damaged is not None:
         say(f"every stored file was read: {len(damaged) or 'none'} damaged or missing")
+
+
+def _stage_lines(verdict: Verdict) -> None:
+    """One run, a stage a line."""
+    say(f"run {verdict.run_id} of {verdict.job} as of {verdict.as_of}")
+    table(("stage", "replay"), list(verdict.stages.items()))
+
+
+def _stage_table(verdicts: Sequence[Verdict]) -> None:
+    """Many runs, a mark a stage."""
+    rows = [
+        (
+            each.job,
+            each.as_of,
+            each.run_id[:SHORT],
+            "".join(_MARKS[state] for state in each.stages.values()),
+            "identical" if each.identical else f"differs: {each.first_divergence}",
+        )
+        for each in verdicts
+    ]
+    table(("job", "as of", "run", "stages", "replay"), rows)
+    if rows:
+        say(f"stages ({', '.join(f'{mark} {state}' for state, mark in _MARKS.items())}):")
+        say(f"  {' '.join(verdicts[0].stages)}")
 
 
 def show_promotion(screen: Screen, job: str, event: Event) -> None:
     """A promotion as it stands on record."""
     content = {
         "job": job, "model_version": event.model_version, "effective_from": event.as_of, "reason": event.reason,
+        "unproven": event.unproven,
     }  # fmt: skip
+    how = " (unproven, which stays on record)" if event.unproven else ""
     screen.show(
-        content, lambda: say(f"{event.model_version} is champion of {job} from {event.as_of} on: {event.reason}")
+        content, lambda: say(f"{event.model_version} is champion of {job} from {event.as_of} on: {event.reason}{how}")
     )
 
 

@@ -12,7 +12,7 @@ from features.fitted import Fitted, unseen
 from jobs.store.digest import column_digest, rows_digest, type_name
 from jobs.store.opening import in_store, read_tables
 from jobs.store.registry import read_model_text
-from jobs.store.runs import RunInputs
+from jobs.store.runs import RunInputs, run_folder
 from models.scorer import Model
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 class PopulationEmpty(Exception):
     """A night has nothing to score."""
+
+
+class LabelsUnseen(Exception):
+    """Too many rows of a night have a label that training did not see."""
 
 
 class FeaturesOfAnotherVersion(Exception):
@@ -77,11 +81,15 @@ def score_snapshot(
         PopulationEmpty: if there is nothing to score.
         FeaturesOfAnotherVersion: if the code builds other columns than the model knows.
         SqlOfAnotherVersion: if other SQL took the snapshot than the model's training rows.
+        LabelsUnseen: if training did not see too many of its labels; a run that is kept already may be repeated.
     """
     require_same_sql(snapshot, version)
     matching_features(job, version)
     frame = build_night(job, read_tables(in_store(home), snapshot), snapshot.as_of)
-    return score_frame(job, frame, run_inputs(job, snapshot, version), version, model, threads)
+    scored = score_frame(job, frame, run_inputs(job, snapshot, version), version, model, threads)
+    if not run_folder(home, scored.inputs).is_dir():
+        require_seen_labels(job, scored)
+    return scored
 
 
 def require_same_sql(snapshot: Snapshot, version: ModelVersion) -> None:
@@ -116,6 +124,8 @@ def build_night(
     """The feature frame of one night from a snapshot's tables, in key order, held to the contract."""
     module = job.features()
     frame = module.build_features(tables, [job.cutoff(as_of)], only)
+    if frame.height == 0 and only is not None:
+        raise PopulationEmpty(f"{job.name} has none of the rows that were asked for as of {as_of}; ask for others")
     if frame.height == 0:
         raise PopulationEmpty(
             f"{job.name} has nothing to score as of {as_of}; if that is right, close the night: "
@@ -132,8 +142,13 @@ def load_model(home: Home, version: ModelVersion) -> Model:
 def raw_scores(
     job: Job, frame: pl.DataFrame, fitted: Fitted, model: Model, threads: int = 1, batch_rows: int = 65_536
 ) -> Floats:
-    """One raw score a row of a feature frame, in its order: what training learnt is applied, then the model scores."""
-    applied = job.features().apply(frame, fitted)
+    """One raw score a row of a feature frame, in its order: what training learnt is applied, then the model scores.
+
+    Raises:
+        ColumnsDiffer: if that leaves other columns or types than the feature set's; a model knows names only.
+    """
+    module = job.features()
+    applied = module.FEATURE_SET.coded().conform(module.apply(frame, fitted), job.key)
     return model.raw_scores(applied, order=("as_of", *job.key), threads=threads, batch_rows=batch_rows)
 
 
@@ -141,22 +156,49 @@ def score_frame(
     job: Job, frame: pl.DataFrame, inputs: RunInputs, version: ModelVersion, model: Model, threads: int = 1
 ) -> Scored:
     """Score a feature frame with the model of a version."""
-    fitted = Fitted.from_json(version.fitted)
-    raw = raw_scores(job, frame, fitted, model, threads)
-    scores = _score_table(job, frame, inputs).with_columns(
-        score=pl.Series(model.probability(raw), dtype=pl.Float64), raw_score=pl.Series(raw, dtype=pl.Float64)
-    )
-    if not scores.select(pl.col("raw_score").is_finite().all()).item():
-        raise ScoreNotFinite(f"model {version.version} gave a raw score that is NaN or infinite; nothing is published")
+    scores = score_table(job, frame, version, model, threads)
     return Scored(
         inputs=inputs,
         features=frame,
-        scores=_ranked(scores, job.key),
+        scores=scores.with_columns(run_id=pl.lit(inputs.run_id)),
         feature_digests=column_digests(frame),
         features_digest=rows_digest(frame),
         scores_digest=scores_digest(scores, job.key),
-        unseen=unseen(frame, fitted),
+        unseen=unseen(frame, Fitted.from_json(version.fitted)),
     )
+
+
+def require_seen_labels(job: Job, scored: Scored) -> None:
+    """Pass if, in each text feature, at most the declared share of the night's rows has a label that training lacked.
+
+    Raises:
+        LabelsUnseen: naming the features, with counts and shares; never the labels, which are contents of rows.
+    """
+    rows, most = scored.features.height, job.scoring.unseen_max
+    past = [(name, count) for name, count in scored.unseen.items() if count > most * rows]
+    if past:
+        said = "; ".join(f"`{name}` in {count} of {rows} rows ({count / rows:.1%})" for name, count in past)
+        inputs = scored.inputs
+        raise LabelsUnseen(
+            f"{job.name} as of {inputs.as_of} has labels that model {inputs.model_version} did not see at training: "
+            f"{said}; at most {most:.1%} may be so (`scoring.unseen_max`). Look at the source, or train again"
+        )
+
+
+def score_table(job: Job, frame: pl.DataFrame, version: ModelVersion, model: Model, threads: int = 1) -> pl.DataFrame:
+    """One row per row of a night's feature frame, in key order: its scores, all that is published but the run's id."""
+    raw = raw_scores(job, frame, Fitted.from_json(version.fitted), model, threads)
+    scores = frame.select(
+        *job.key,
+        "as_of",
+        score=pl.Series(model.probability(raw), dtype=pl.Float64),
+        raw_score=pl.Series(raw, dtype=pl.Float64),
+        rank=pl.lit(0, pl.Int64),
+        model_version=pl.lit(version.version),
+    )
+    if not scores.select(pl.col("raw_score").is_finite().all()).item():
+        raise ScoreNotFinite(f"model {version.version} gave a raw score that is NaN or infinite; nothing is published")
+    return _ranked(scores, job.key)
 
 
 def column_digests(frame: pl.DataFrame) -> tuple[tuple[str, str, str], ...]:
@@ -174,18 +216,6 @@ def differing_columns(kept: Sequence[tuple[str, str, str]], now: Sequence[tuple[
 def scores_digest(scores: pl.DataFrame, key: tuple[str, ...]) -> str:
     """The digest over key and raw score, in key order."""
     return rows_digest(scores.select(*key, "raw_score"))
-
-
-def _score_table(job: Job, frame: pl.DataFrame, inputs: RunInputs) -> pl.DataFrame:
-    return frame.select(
-        *job.key,
-        pl.lit(inputs.as_of, pl.Date).alias("as_of"),
-        pl.lit(0.0).alias("score"),
-        pl.lit(0.0).alias("raw_score"),
-        pl.lit(0, pl.Int64).alias("rank"),
-        pl.lit(inputs.model_version).alias("model_version"),
-        pl.lit(inputs.run_id).alias("run_id"),
-    )
 
 
 def _ranked(scores: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:

@@ -15,12 +15,13 @@ from jobs.store.digest import type_name
 from jobs.store.home import staging
 from jobs.store.ledger import Comparison, compare
 from jobs.store.objects import ObjectStore
-from jobs.store.opening import rows_at, stored_rows
+from jobs.store.opening import read_tables, rows_at, stored_rows
 from jobs.store.partitions import by_bucket, by_days, finite
 from jobs.store.snapshots import (
     Partition,
     Snapshot,
     TableSnapshot,
+    Taken,
     keep_snapshot,
     kept_snapshots,
     newest_kept,
@@ -30,9 +31,10 @@ from jobs.store.snapshots import (
 )
 from jobs.warehouse.bounds import bounds_of
 from jobs.warehouse.duckdb_file import open_duckdb_file
+from jobs.warehouse.source_types import require_same_types
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import date, datetime
     from pathlib import Path
 
@@ -103,6 +105,13 @@ def look_again(job: Job, settings: Settings, home: Home, as_of: date) -> Look:
         return look
 
 
+def read_fresh(job: Job, settings: Settings, home: Home, as_of: date) -> tuple[Snapshot, dict[str, pl.LazyFrame]]:
+    """What the warehouse says of a night today, and its tables in memory; keep nothing."""
+    require_begun(job, settings, as_of)
+    with _look(job, settings, home, as_of, as_of) as (look, store, _):
+        return look.snapshot, read_tables(store.path, look.snapshot)
+
+
 @contextmanager
 def looking(job: Job, settings: Settings, home: Home, as_of: date) -> Iterator[tuple[Snapshot, Locate]]:
     """What the warehouse says today of a night, and where its rows lie meanwhile; nothing of it is kept."""
@@ -123,7 +132,9 @@ def _look(
         for snapshot in earlier:
             store.known |= {part.digest: part.seal for table in snapshot.tables for part in table.partitions}
         with open_duckdb_file(settings.warehouse_file, job.calendar, job.horizon_days, staged) as extraction:
-            tables = tuple(_tables(queries, extraction, store, as_of, first_night))
+            bounded = _bounded(queries, as_of, first_night, job.horizon_days)
+            types = _source_types(home, job.name, [query for query, _ in bounded], extraction)
+            tables = tuple(_table(query, bounds, extraction, store, types[query.table]) for query, bounds in bounded)
         snapshot = Snapshot(job.name, as_of, first_night, job.calendar.zone_name, tables)
         before = earlier[0] if earlier else None
         found = compare(before, snapshot, stored_rows(home), rows_at(store.path)) if before else None
@@ -143,16 +154,47 @@ def _to_compare(home: Home, job: str, as_of: date, first_night: date) -> list[Sn
     return sorted(snapshots, key=lambda each: each.scoring != scoring)
 
 
-def _tables(
-    queries: Sequence[Query], extraction: Extraction, store: ObjectStore, as_of: date, first_night: date
-) -> Iterator[TableSnapshot]:
-    for query in queries:
-        bounds = bounds_of(query, as_of, first_night, extraction.horizon_days)
-        if bounds is not None:
-            yield _table(query, bounds, extraction, store)
+def _bounded(
+    queries: Sequence[Query], as_of: date, first_night: date, horizon_days: int
+) -> tuple[tuple[Query, Bounds], ...]:
+    """The queries that are read for these nights, with their bounds, in the order of the job."""
+    bounded = ((query, bounds_of(query, as_of, first_night, horizon_days)) for query in queries)
+    return tuple((query, bounds) for query, bounds in bounded if bounds is not None)
 
 
-def _table(query: Query, bounds: Bounds, extraction: Extraction, store: ObjectStore) -> TableSnapshot:
+def _source_types(
+    home: Home, job: str, queries: Sequence[Query], extraction: Extraction
+) -> Mapping[str, Mapping[str, str]]:
+    """By table, the types of the source columns: those of the last look by the same SQL, or as exact.
+
+    Raises:
+        SourceDiffers: naming the columns that are gone, or of a type that might mean something else.
+    """
+    found = {query.table: extraction.source_types(query) for query in queries}
+    for query, taken, before in _last_types(home, job, queries):
+        since = f"snapshot {taken.digest[:12]} as of {taken.as_of}"
+        require_same_types(query.path, since, before, found[query.table])
+    return found
+
+
+def _last_types(home: Home, job: str, queries: Sequence[Query]) -> Iterator[tuple[Query, Taken, Mapping[str, str]]]:
+    """Each query that took a kept snapshot, with the one that was taken last, and what it was read from.
+
+    Of any as-of: only training reads labels, and the nights since then did not.
+    """
+    waiting = {(query.table, query.fingerprint): query for query in queries}
+    for taken in sorted(kept_snapshots(home, job), key=lambda each: each.taken_at, reverse=True):
+        if not waiting:
+            return
+        for table in read_snapshot(home, job, taken.as_of, taken.digest).tables:
+            same = (table.name, table.sql_fingerprint)
+            if table.source_types and same in waiting:
+                yield waiting.pop(same), taken, dict(table.source_types)
+
+
+def _table(
+    query: Query, bounds: Bounds, extraction: Extraction, store: ObjectStore, types: Mapping[str, str]
+) -> TableSnapshot:
     """Extract one table into staged objects.
 
     Raises:
@@ -187,6 +229,7 @@ def _table(query: Query, bounds: Bounds, extraction: Extraction, store: ObjectSt
         start=bounds.start,
         end=bounds.end,
         partitions=tuple(partitions),
+        source_types=tuple(sorted(types.items())),
     )
 
 

@@ -119,9 +119,12 @@ def _record(settings: Settings, threads: int) -> dict[str, Json]:
     }
 
 
-def training_rows(job: Job, home: Home, snapshot: Snapshot) -> TrainingRows:
-    """Features with labels of all nights that matured, and what the transforms learnt of them."""
-    first, last = training_nights(job, snapshot)
+def training_rows(job: Job, home: Home, snapshot: Snapshot, nights: tuple[date, date] | None = None) -> TrainingRows:
+    """Features with labels of the nights from first to last, and what the transforms learnt of them.
+
+    Without `nights`: of all that matured.
+    """
+    first, last = nights or training_nights(job, snapshot)
     cutoffs = [job.cutoff(first + timedelta(days=n)) for n in range((last - first).days + 1)]
     tables = read_tables(in_store(home), snapshot)
     module = job.features()
@@ -138,8 +141,19 @@ def training_rows(job: Job, home: Home, snapshot: Snapshot) -> TrainingRows:
     built = known.drop(LABEL)
     fitted = module.fit(built)
     applied = module.apply(built, fitted).with_columns(known.get_column(LABEL))
-    nights = known.get_column("as_of").n_unique()
-    return TrainingRows(applied, built, fitted, first, last, nights, missing)
+    count = known.get_column("as_of").n_unique()
+    return TrainingRows(applied, built, fitted, first, last, count, missing)
+
+
+def training_facts(rows: TrainingRows) -> dict[str, Json]:
+    """What a version's manifest says of its training rows."""
+    return {
+        "first_night": rows.first_night.isoformat(),
+        "last_night": rows.last_night.isoformat(),
+        "missing_labels": rows.missing_labels,
+        "nights": rows.nights,
+        "rows": rows.frame.height,
+    }
 
 
 def training_nights(job: Job, snapshot: Snapshot) -> tuple[date, date]:
@@ -182,13 +196,7 @@ def _version(job: Job, snapshot: Snapshot, rows: TrainingRows, trained: TrainedM
         model_seal=seal_of_text(trained.text),
         lock_sha256=lock_sha256(),
         environment=environment(),
-        training={
-            "first_night": rows.first_night.isoformat(),
-            "last_night": rows.last_night.isoformat(),
-            "missing_labels": rows.missing_labels,
-            "nights": rows.nights,
-            "rows": trained.rows,
-        },
+        training=training_facts(rows),
         metrics=_json(trained.metrics.to_json()) if trained.metrics else {},
         golden=golden,
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jobs.store.home import Home
 
 PROMOTED, PUBLISHED, RECORDED, SKIPPED = "promoted", "published", "recorded", "skipped"
+PROVED, DISPROVED = "proved", "disproved"
 NIGHTLY = "nightly"
 
 
@@ -32,7 +33,10 @@ class ChampionMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One decision about one job: a promotion, a publication, a run kept in the history only, a skipped night."""
+    """One decision about one job: a promotion, a publication, a run kept in the history only, a skipped night, proofs.
+
+    `unproven` says that a version was promoted without its proofs, which somebody asked for by a flag.
+    """
 
     seq: int
     kind: str
@@ -41,6 +45,7 @@ class Event:
     as_of: date
     run_id: str | None = None
     model_version: str | None = None
+    unproven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,11 @@ class Chain:
             if each.kind in {PUBLISHED, RECORDED} and each.run_id:
                 shown.setdefault(each.run_id, each)
         return shown
+
+    def proof(self, version: str) -> Event | None:
+        """What the last proofs of a model version found; null if there were none."""
+        found = [each for each in self.events if each.kind in {PROVED, DISPROVED} and each.model_version == version]
+        return found[-1] if found else None
 
     def closed(self) -> set[date]:
         """The as-ofs that need no scoring any more: published or skipped."""
@@ -123,13 +133,14 @@ def append(
     as_of: date,
     run_id: str | None = None,
     model_version: str | None = None,
+    unproven: bool = False,
 ) -> Chain:
     """Add one event, durably; the caller holds the job's lock.
 
     Raises:
         ChainBroken: if the chain that was read is not the chain any more.
     """
-    event = Event(len(chain.events) + 1, kind, at.isoformat(), reason, as_of, run_id, model_version)
+    event = Event(len(chain.events) + 1, kind, at.isoformat(), reason, as_of, run_id, model_version, unproven)
     body = {**_to_json(event), "job": chain.job, "previous": chain.head}
     place = home.events(chain.job) / _name(event.seq)
     if place.exists():
@@ -151,6 +162,7 @@ def _to_json(event: Event) -> dict[str, Json]:
         "reason": event.reason,
         "run_id": event.run_id,
         "seq": event.seq,
+        **({"unproven": True} if event.unproven else {}),
     }
 
 
@@ -163,4 +175,5 @@ def _from_json(body: Mapping[str, Json]) -> Event:
         as_of=date.fromisoformat(cast("str", body["as_of"])),
         run_id=cast("str | None", body["run_id"]),
         model_version=cast("str | None", body["model_version"]),
+        unproven=cast("bool", body.get("unproven", False)),
     )

@@ -5,7 +5,8 @@ objects/ab/abcd….parquet                  rows of snapshots, written once, nam
 snapshots/JOB/AS_OF/DIGEST/               manifest.json, taken.json
 models/JOB/VERSION/                       manifest.json, model.txt, trained.json
 runs/JOB/AS_OF/RUN_ID/                    manifest.json, scores.parquet, features.parquet, execution.json
-events/JOB/00000001.json …                publications, promotions, skips: one chain a job
+events/JOB/00000001.json …                publications, promotions, skips, proofs: one chain a job
+proofs/JOB/DIGEST.json                    what `score prove` found
 locks/                                    lock files, never deleted
 staging/                                  what is being written; dropped at the next start if its writer died
 scores.duckdb                             what analysts open: views over published runs
@@ -20,6 +21,7 @@ import re
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 from jobs.store.documents import (
@@ -34,12 +36,11 @@ from jobs.store.locks import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import date
     from pathlib import Path
 
 LAYOUT = 1
 OWNER = ".owner"
-_STATE = {"objects", "snapshots", "models", "runs", "events"}
+_STATE = {"objects", "snapshots", "models", "runs", "events", "proofs"}
 _BRIEFLY_S = 30.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
@@ -84,6 +85,10 @@ class Home:
         """The folder of a job's chain of events."""
         return self._of("events", job, None)
 
+    def proofs(self, job: str) -> Path:
+        """The folder of what `score prove` found about a job's model versions."""
+        return self._of("proofs", job, None)
+
     def lock(self, name: str) -> Path:
         """A lock file."""
         return self.root / "locks" / f"{safe_name(name)}.lock"
@@ -99,9 +104,27 @@ def safe_name(name: str) -> str:
     Raises:
         NameRefused: if it holds anything but letters, digits, `_` and `-`, or more than 100 of them.
     """
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise NameRefused(f"{name[:40]!r} is no name: use letters, digits, `_` and `-`, at most 100")
     return name
+
+
+def is_name(name: str) -> bool:
+    """Whether a name may become one component of a path."""
+    return _NAME.fullmatch(name) is not None
+
+
+def dated_folders(place: Path, digits: int, as_of: date | None = None) -> list[tuple[date, Path]]:
+    """The folders AS_OF/NAME of a place, NAME being so many hex digits, in order; what else lies there is not ours."""
+    found = sorted(place.glob(f"{as_of or '????-??-??'}/{'[0-9a-f]' * digits}/"))
+    return [(day, folder) for folder in found if (day := _day(folder.parent.name))]
+
+
+def _day(name: str) -> date | None:
+    try:
+        return date.fromisoformat(name)
+    except ValueError:
+        return None
 
 
 def open_home(root: Path) -> Home:

@@ -58,10 +58,14 @@ def check_seals(seals: Mapping[Path, FileSeal]) -> None:
         ObjectMissing: naming the first file that is not there.
         ObjectDamaged: naming the first file that differs.
     """
+    for broken in broken_files(seals.items())[:1]:
+        raise broken
+
+
+def broken_files(seals: Iterable[tuple[Path, FileSeal]]) -> list[Exception]:
+    """What is wrong with some files, in their order; every one is read, in parallel."""
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for broken in pool.map(_broken, seals.items()):
-            if broken is not None:
-                raise broken
+        return [broken for broken in pool.map(_broken, seals) if broken is not None]
 
 
 def check_lengths(seals: Mapping[Path, FileSeal]) -> None:
@@ -79,6 +83,8 @@ def _broken(item: tuple[Path, FileSeal]) -> Exception | None:
         return None if seal_of(path) == seal else _damaged(path, "SHA-256")
     except FileNotFoundError:
         return _missing(path)
+    except OSError as error:
+        return error
 
 
 def _missing(path: Path) -> ObjectMissing:
@@ -133,7 +139,7 @@ class ObjectStore:
         for digest in sorted(self._new):
             place = object_path(self.folder, digest)
             if place.exists():
-                lay_there[digest] = _same_rows(place, digest, self.known[digest])
+                lay_there[digest] = _same_rows(place, self.known[digest])
             else:
                 (self.staged / place.name).rename(place)
         for folder in [*sorted(folders), self.folder]:
@@ -148,18 +154,27 @@ def object_path(folder: Path, digest: str) -> Path:
     return folder / digest[:2] / f"{digest}.parquet"
 
 
-def _same_rows(place: Path, digest: str, staged: FileSeal) -> FileSeal:
+def _same_rows(place: Path, staged: FileSeal) -> FileSeal:
     """The seal of an object that lay there: the same bytes, or the same rows as another release writes them."""
     seal = seal_of(place)
     if seal != staged:
-        damaged = ObjectDamaged(f"{place} is not what was written (its rows differ); restore it from a backup")
-        try:
-            found = rows_digest(read_rows([place]))
-        except (duckdb.Error, pl.exceptions.PolarsError, TypeNotEncodable):
-            raise damaged from None
-        if found != digest:
-            raise damaged
+        require_rows(place)
     return seal
+
+
+def require_rows(path: Path) -> None:
+    """Pass if the rows of an object have the digest that it is named by.
+
+    Raises:
+        ObjectDamaged: if they have not, or cannot be read.
+    """
+    damaged = ObjectDamaged(f"{path} is not what was written (its rows differ); restore it from a backup")
+    try:
+        found = rows_digest(read_rows([path]))
+    except (duckdb.Error, pl.exceptions.PolarsError, TypeNotEncodable):
+        raise damaged from None
+    if found != path.stem:
+        raise damaged
 
 
 def parquet_rows(paths: Iterable[Path]) -> str:
@@ -179,3 +194,12 @@ def read_rows(paths: Iterable[Path]) -> pl.DataFrame:
         return rows
     finally:
         con.close()
+
+
+def read_sealed_rows(path: Path, seal: FileSeal) -> pl.DataFrame:
+    """The rows of one file, which is what was written; errors as `check_seals`."""
+    check_seals({path: seal})
+    try:
+        return read_rows([path])
+    except duckdb.Error:  # another file, and a seal that was made to fit
+        raise ObjectDamaged(f"{path} is no file of rows; restore it from a backup") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, cast
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 GOLDEN_ROWS, GOLDEN_NIGHT = "golden_rows.parquet", "golden_night.json"
+_NAME = re.compile(r"\d{4}-\d\d-\d\d-[0-9a-f]{12}")
 
 
 class ModelMissing(Exception):
@@ -159,19 +161,27 @@ def read_model_text(home: Home, version: ModelVersion) -> str:
         ObjectDamaged, ObjectMissing: if the file is not what was written.
     """
     path = version_folder(home, version) / "model.txt"
+    return _read_sealed(path, version.model_seal.sha256).decode()
+
+
+def read_lock_file(home: Home, version: ModelVersion) -> bytes:
+    """The lock file that the version was trained under; errors as `read_model_text`."""
+    return _read_sealed(version_folder(home, version) / "uv.lock", version.lock_sha256)
+
+
+def _read_sealed(path: Path, sha256: str) -> bytes:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         raise ObjectMissing(f"{path} is missing; restore it from a backup of SCORE_HOME") from None
-    if FileSeal(hashlib.sha256(content).hexdigest(), len(content)) != version.model_seal:
+    if hashlib.sha256(content).hexdigest() != sha256:
         raise ObjectDamaged(f"{path} is not what was written (its SHA-256 differs); restore it from a backup")
-    return content.decode()
+    return content
 
 
 def version_names(home: Home, job: str) -> tuple[str, ...]:
-    """The versions of a job, by training as-of."""
-    folder = home.models(job)
-    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir())) if folder.is_dir() else ()
+    """The versions of a job, by training as-of; nothing in them is read, and what else lies there is not ours."""
+    return tuple(sorted(path.name for path in home.models(job).glob("*/") if _NAME.fullmatch(path.name)))
 
 
 def _from_json(body: dict[str, Json]) -> ModelVersion:

@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, cast
 
 from jobs.store.documents import Json, json_digest, read_document, write_document
-from jobs.store.home import settle
+from jobs.store.home import dated_folders, settle
 from jobs.store.objects import FileSeal
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jobs.store.home import Home
 
 SCORES_FILE, FEATURES_FILE = "scores.parquet", "features.parquet"
+_ID_DIGITS = 32
 
 
 class RunMissing(Exception):
@@ -45,7 +46,7 @@ class RunInputs:
     @property
     def run_id(self) -> str:
         """The first 32 hex digits of SHA-256 over the canonical JSON of the inputs."""
-        return json_digest(self.to_json())[:32]
+        return json_digest(self.to_json())[:_ID_DIGITS]
 
     def to_json(self) -> dict[str, Json]:
         """The inputs as the run id is computed over them."""
@@ -109,16 +110,8 @@ def read_run(folder: Path) -> Run:
 
 
 def kept_runs(home: Home, jobs: Iterable[str]) -> tuple[Path, ...]:
-    """The folders of all kept runs of some jobs, by job, as-of and run id."""
-    return tuple(
-        folder
-        for job in jobs
-        if home.runs(job).is_dir()
-        for as_of in sorted(home.runs(job).iterdir())
-        if as_of.is_dir()
-        for folder in sorted(as_of.iterdir())
-        if folder.is_dir()
-    )
+    """The folders of all kept runs of some jobs, by job, as-of and run id; nothing in them is read."""
+    return tuple(folder for job in jobs for _, folder in dated_folders(home.runs(job), _ID_DIGITS))
 
 
 def find_by_prefix(home: Home, prefix: str, jobs: Iterable[str]) -> Run:

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, cast
 
 from jobs.store.documents import Json, json_digest, read_document, write_document
-from jobs.store.home import settle
+from jobs.store.home import dated_folders, settle
 from jobs.store.objects import FileSeal, object_path
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobs.store.home import Home
+
+
+_DIGEST_DIGITS = 64
 
 
 class SnapshotMissing(Exception):
@@ -167,7 +170,8 @@ def as_known_on(snapshot: Snapshot, night: date, horizon_days: int) -> Snapshot:
     """What scoring `night` would have read of the rows that a training snapshot holds: no labels, nothing known later.
 
     Whole partitions: they are cut by the first as-of that sees them. Where nothing was rewritten in between, it is the
-    snapshot that was taken on that night, digest and all.
+    snapshot that was taken on that night, digest and all. Only a reference table, cut by its key, is as training saw
+    it: rows that became known in between are among its own, each with its day.
     """
     tables = (_as_known_on(table, snapshot.first_night, night, horizon_days) for table in snapshot.tables)
     return Snapshot(snapshot.job, night, night, snapshot.zone, tuple(table for table in tables if table))
@@ -222,8 +226,7 @@ def kept_snapshots(home: Home, job: str, as_of: date | None = None) -> tuple[Tak
 
 def kept_snapshot_folders(home: Home, job: str, as_of: date | None = None) -> list[tuple[date, Path]]:
     """The as-of and the folder of each kept snapshot; nothing in them is read."""
-    pattern = f"{as_of or '????-??-??'}/{'?' * 64}"
-    return [(date.fromisoformat(folder.parent.name), folder) for folder in sorted(home.snapshots(job).glob(pattern))]
+    return dated_folders(home.snapshots(job), _DIGEST_DIGITS, as_of)
 
 
 def newest_kept(home: Home, job: str, as_of: date, *, first_night: date) -> Snapshot | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from jobs.store.documents import json_digest, sync_file, sync_folder
-from jobs.store.events import PUBLISHED, Chain, read_chain
+from jobs.store.events import PUBLISHED, RECORDED, Chain, read_chain
 from jobs.store.home import staging
 from jobs.store.locks import locked
 from jobs.store.objects import check_lengths, parquet_rows
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobs.definition import Job
+    from jobs.store.documents import Json
     from jobs.store.home import Home
 
 _BRIEFLY_S = 60.0
@@ -67,7 +68,7 @@ def refresh_views(home: Home, jobs: Sequence[Job]) -> bool:
     """Build `scores.duckdb` anew if it does not show what the jobs' events say; returns whether it was built."""
     with locked(home.lock("views"), _BRIEFLY_S):
         chains = [(job, read_chain(home, job.name)) for job in jobs]
-        state = json_digest({"home": str(home.root), "heads": {job.name: chain.head for job, chain in chains}})
+        state = _state(home, chains)
         if shown_state(home.published) == state:
             return False
         with staging(home) as folder:
@@ -80,6 +81,17 @@ def refresh_views(home: Home, jobs: Sequence[Job]) -> bool:
             beside.rename(home.published)
             sync_folder(home.root)
     return True
+
+
+def _state(home: Home, chains: Sequence[tuple[Job, Chain]]) -> str:
+    """The digest of what analysts are to see: where it lies, and every event that showed them something."""
+    shown: dict[str, Json] = {
+        job.name: [
+            [event.seq, event.kind, event.run_id] for event in chain.events if event.kind in {PUBLISHED, RECORDED}
+        ]
+        for job, chain in chains
+    }
+    return json_digest({"home": str(home.root), "shown": shown})
 
 
 def open_published(home: Home, jobs: Sequence[Job]) -> duckdb.DuckDBPyConnection:
@@ -115,8 +127,8 @@ def _build(con: duckdb.DuckDBPyConnection, home: Home, chains: Sequence[tuple[Jo
     check_lengths({run_folder(home, run.inputs) / SCORES_FILE: run.files[SCORES_FILE] for run in runs_shown})
     con.execute(_TABLES)
     con.execute("INSERT INTO built_from VALUES ($1, $2)", [state, str(home.root)])
-    _insert(con, "publications", [row for _, chain, _ in shown for row in _publication_rows(chain)])
-    _insert(con, "runs", [row for _, chain, runs in shown for row in _run_rows(chain, runs)])
+    _insert(con, "publications", [row for _, chain, _ in shown for row in publication_rows(chain)])
+    _insert(con, "runs", [row for _, chain, runs in shown for row in run_rows(chain, runs)])
     for job, chain, runs in shown:
         if runs:
             _add_views(con, home, job, chain, runs)
@@ -129,7 +141,8 @@ def _shown_runs(home: Home, chain: Chain) -> dict[str, Run]:
     }
 
 
-def _publication_rows(chain: Chain) -> list[tuple[object, ...]]:
+def publication_rows(chain: Chain) -> list[tuple[object, ...]]:
+    """The rows of `publications` that a chain of events stands for."""
     return [
         (event.seq, chain.job, event.as_of, event.run_id, datetime.fromisoformat(event.at), event.reason)
         for event in chain.events
@@ -137,7 +150,8 @@ def _publication_rows(chain: Chain) -> list[tuple[object, ...]]:
     ]
 
 
-def _run_rows(chain: Chain, runs: Mapping[str, Run]) -> list[tuple[object, ...]]:
+def run_rows(chain: Chain, runs: Mapping[str, Run]) -> list[tuple[object, ...]]:
+    """The rows of `runs` for some runs that a chain of events brought to analysts."""
     current = {event.run_id for event in chain.current().values()}
     at = {run_id: datetime.fromisoformat(event.at) for run_id, event in chain.first_shown().items()}
     return [

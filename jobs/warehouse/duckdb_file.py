@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from jobs.days import Calendar
     from jobs.queries.check import Query
+    from jobs.queries.reading import SourceTable
     from jobs.warehouse.bounds import Bounds
 
 _BATCH_ROWS = 122_880
@@ -50,8 +53,42 @@ class Extraction:
     calendar: Calendar
     horizon_days: int
 
+    def source_types(self, query: Query) -> dict[str, str]:
+        """The type of each source column that the query reads, by `table.column`, as DuckDB spells it.
+
+        The labels of an ENUM are contents of rows, and left out.
+
+        Raises:
+            SourceDiffers: if a source table or column is missing.
+        """
+        return {
+            f"{'.'.join(table.path)}.{column}": type_sql
+            for table in query.reads
+            for column, type_sql in self._types_of(query, table)
+        }
+
+    def _types_of(self, query: Query, table: SourceTable) -> Iterator[tuple[str, str]]:
+        """Name and type of the columns that are read of one table, or view; names are compared as DuckDB does.
+
+        DuckDB alone would not miss every column: it takes an output column of the same name instead.
+        """
+        name = ".".join(table.path)
+        with self._source_errors(query):
+            found = self.con.sql(f"SELECT * FROM {'.'.join(_quoted(part) for part in table.path)}")  # noqa: S608  names
+            types = {column.lower(): str(kind) for column, kind in zip(found.columns, found.types, strict=True)}
+        missing = [column for column in table.columns if column.lower() not in types]
+        if missing:
+            raise SourceDiffers(
+                f"{query.path}: the source table {name} has no column {', '.join(missing)}; put it back under that "
+                "name, or release a further version of the SQL that reads what is there"
+            )
+        for column in table.columns:
+            yield column, _ENUM.sub("ENUM", types[column.lower()])
+
     def rows(self, query: Query, bounds: Bounds) -> Iterator[pl.DataFrame]:
         """The query's rows within the bounds, with their days in front, by event day, visible day and total order.
+
+        In batches; where there is no row, one batch without rows says which columns there would be.
 
         Raises:
             SourceDiffers: if a source column or table is missing, or a value has no place in its declared type.
@@ -65,10 +102,10 @@ class Extraction:
         with self._source_errors(query, bounds):
             import polars as pl  # noqa: PLC0415  only here
 
-            for batch in self._relation(text, query, bounds).to_arrow_reader(_BATCH_ROWS):
-                frame = pl.from_arrow(batch)
-                if isinstance(frame, pl.DataFrame):
-                    yield frame
+            reader = self._relation(text, query, bounds).to_arrow_reader(_BATCH_ROWS)
+            batches = (pl.from_arrow(batch) for batch in reader)
+            first = next(batches, pl.from_arrow(reader.schema.empty_table()))
+            yield from (frame for frame in chain((first,), batches) if isinstance(frame, pl.DataFrame))
 
     def check_keys(self, query: Query, bounds: Bounds) -> int:
         """Refuse null and repeated keys, and versions of one row at different event times; returns the row count.
@@ -97,7 +134,7 @@ class Extraction:
         return tuple(int(number) for number in found[0])
 
     @contextmanager
-    def _source_errors(self, query: Query, bounds: Bounds) -> Iterator[None]:
+    def _source_errors(self, query: Query, bounds: Bounds | None = None) -> Iterator[None]:
         """What DuckDB says of a source that differs, in one line; a value of a row is never repeated."""
         try:
             yield
@@ -106,7 +143,9 @@ class Extraction:
         except (duckdb.BinderException, duckdb.CatalogException) as error:
             raise SourceDiffers(f"{query.path}: {first_line(error)}") from None
         except (duckdb.ConversionException, duckdb.OutOfRangeException):
-            columns = ", ".join(self._unconvertible(query, bounds)) or "a column that the bounds look at"
+            columns = (
+                ", ".join(self._unconvertible(query, bounds) if bounds else ()) or "a column that the bounds look at"
+            )
             raise SourceDiffers(
                 f"{query.path}: a value has no place in the type that the SQL casts it to: {columns}; "
                 "look at the source's types and ranges"
@@ -128,6 +167,7 @@ class Extraction:
         return self.con.sql(text, params={name: named[name] for name in parameters(query.declaration)})
 
 
+_ENUM = re.compile(r"ENUM\((?:'(?:[^']|'')*'(?:, )?)*\)")
 _UNREADABLE = (duckdb.IOException, duckdb.SerializationException, duckdb.FatalException, duckdb.InternalException)
 _NULL_KEYS = "SELECT count(*), count(*) FILTER (WHERE {nulls}) FROM $source AS source"
 _REPEATED = "SELECT count(*) FROM (SELECT 1 FROM $source AS source GROUP BY {key} HAVING count(*) > 1)"
@@ -157,6 +197,7 @@ def open_duckdb_file(path: Path, calendar: Calendar, horizon_days: int, spill: P
             raise WarehouseMissing(f"{path} is no DuckDB file; set SCORE_WAREHOUSE to one") from None
         raise WarehouseUnavailable(f"{path} cannot be opened as a DuckDB file: {first_line(error)}") from None
     try:
+        con.execute("SET python_enable_replacements = false")  # a missing table is no variable of ours
         con.execute("BEGIN TRANSACTION")
         yield Extraction(con, calendar, horizon_days)
     finally:
@@ -168,7 +209,11 @@ def _body(query: Query) -> str:
 
 
 def _names(columns: list[str] | tuple[str, ...]) -> str:
-    return ", ".join(f'"{name}"' for name in columns)
+    return ", ".join(map(_quoted, columns))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _any_null(columns: list[str]) -> str:

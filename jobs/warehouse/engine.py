@@ -15,6 +15,11 @@ _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
+def use_threads(count: int) -> None:
+    """Let every connection that this process opens from now on use so many threads; the default is one a core."""
+    _OFFLINE["threads"] = count
+
+
 def first_line(error: duckdb.Error) -> str:
     """What DuckDB says, without the hints and the excerpt of SQL that follow."""
     return str(error).split("\n", maxsplit=1)[0]
@@ -35,5 +40,6 @@ def connect(
         config["storage_compatibility_version"] = storage
     con = duckdb.connect(str(path) if path else ":memory:", read_only=read_only, config=config)
     con.execute("SET TimeZone = 'UTC'")
-    con.execute("SET enable_progress_bar = false")
+    if con.execute("SELECT current_setting('enable_progress_bar')").fetchall() != [(False,)]:
+        con.execute("SET enable_progress_bar = false")  # a notebook without ipywidgets has none, and takes no order
     return con

@@ -209,10 +209,11 @@ def test_the_order_of_the_rows_of_no_table_matters(real_tables: Tables, real_fra
 
 
 def test_a_restriction_is_a_filter_of_the_whole(real_tables: Tables, real_frame: pl.DataFrame, night: Night) -> None:
-    """Loads are still of the whole night, whether the restriction names the flights or the night too."""
+    """Loads are still of the whole night, whether it names the flights or the night too, and even a single flight."""
     keys = real_frame.select(*KEY).sample(200, seed=7)
     dated = real_frame.select("as_of", *KEY).sample(200, seed=8)
-    for only in (keys, dated):
+    single = [real_frame.select("as_of", *KEY).slice(row, 1) for row in (0, 1000, 2000)]
+    for only in (keys, dated, *single):
         expected = real_frame.join(only, on=only.columns, how="semi", maintain_order="left")
         assert build_features(real_tables, night(*NIGHTS), only).equals(expected)
 

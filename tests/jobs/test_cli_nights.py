@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 RUN_FIELDS = [
     "run_id", "job", "as_of", "model_version", "snapshot_digest", "scores_digest", "row_count", "status",
+    "environment",
 ]  # fmt: skip
 
 
@@ -35,7 +36,10 @@ def test_the_first_run_scores_one_night_and_the_second_has_nothing_to_do(world: 
     assert (first.code, again.code) == (0, 0)
     assert list(first.json["runs"][0]) == RUN_FIELDS
     assert first.json["runs"][0]["status"] == "published"
-    assert again.json["runs"][0] == {**first.json["runs"][0], "status": "already_published"}
+    proven = {"same": True, "differs": {}, "proven_by": ["1,000 golden rows"]}
+    assert first.json["runs"][0]["environment"] == proven
+    nothing_scored = {"status": "already_published", "environment": None}
+    assert again.json["runs"][0] == {**first.json["runs"][0], **nothing_scored}
     assert world.published("SELECT count(*) FROM publications") == [(1,)]
 
 
@@ -224,7 +228,7 @@ def test_a_promotion_scores_from_the_next_unscored_night_and_a_rollback_undoes_i
     first = world.run("run", "--as-of", "2013-04-20", "--json").json["runs"][0]["model_version"]
     second = world.run("train", "--as-of", "2013-04-15", "--json").json["model_version"]
 
-    promoted = world.run("promote", second, "--reason", "better in April", "--json").json
+    promoted = world.run("promote", second, "--unproven", "--reason", "better in April", "--json").json
     assert (promoted["model_version"], promoted["effective_from"]) == (second, "2013-04-21")
     assert world.run("run", "--as-of", "2013-04-21", "--json").json["runs"][0]["model_version"] == second
     assert world.run("backfill", "--as-of", "2013-04-20", "--json").json["runs"][0]["model_version"] == first

@@ -10,7 +10,7 @@ import pytest
 
 from jobs import definition
 from jobs.days import Calendar
-from jobs.definition import JobMissing, JobRefused, Training, job_names, load_job, parse_job
+from jobs.definition import JobMissing, JobRefused, Scoring, Training, job_names, load_job, parse_job
 from jobs.store.home import NameRefused
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ outcomes = 12
 nights = 365
 warm_up_days = 31
 missing_labels_max = 0.01
+
+[scoring]
+unseen_max = 0.1
 """
 
 
@@ -49,6 +52,7 @@ def test_every_entry_is_read() -> None:
     assert (job.horizon_days, job.label_delay_days) == (1, 0)
     assert job.sql_versions == (("timetable", 1), ("outcomes", 12))
     assert job.training == Training(365, 31, 0.01)
+    assert job.scoring == Scoring(0.1)
     assert job.features().KEY
 
 
@@ -90,7 +94,7 @@ def test_a_missing_entry_is_named(name: str) -> None:
 
 def test_there_are_as_many_entries_as_that() -> None:
     """The tests above would pass on none."""
-    assert len(entries()) == 12
+    assert len(entries()) == 14
 
 
 WRONG = [
@@ -104,6 +108,7 @@ WRONG = [
     ("nights", "1", "0", "true", '"365"'),
     ("warm_up_days", "-1", "nan"),
     ("missing_labels_max", "-0.1", "1.1", "nan", "inf", "true", '"0.01"'),
+    ("unseen_max", "-0.1", "1.1", "nan", "inf", "true", '"0.1"'),
     ("timetable", "0", "-1", "1.0", "true", '"1"', "[1]", "{a = 1}"),
 ]
 
@@ -120,7 +125,8 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_entry(name: str, value: str
     ("text", "named"),
     [
         ("horizon = 1\n" + TOML, "horizon"),
-        (TOML + "epochs = 3\n", "training.epochs"),
+        (TOML.replace("nights =", "epochs = 3\nnights ="), "training.epochs"),
+        (TOML + "epochs = 3\n", "scoring.epochs"),
         (TOML + "[extra]\n", "extra"),
         (TOML + "[training.inner]\n", "training.inner"),
     ],
@@ -130,7 +136,7 @@ def test_an_unknown_entry_is_refused_by_name(text: str, named: str) -> None:
         parse(text)
 
 
-@pytest.mark.parametrize("table", ["sql", "training"])
+@pytest.mark.parametrize("table", ["sql", "training", "scoring"])
 def test_a_table_that_is_none_is_refused_by_name(table: str) -> None:
     with pytest.raises(JobRefused, match=f"`{table}` must be a table"):
         parse(f"{table} = 1\n" + without(table))

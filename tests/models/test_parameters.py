@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from lightgbm.basic import _ConfigAliases
 
-from models.parameters import REPEATABLE, ParametersRefused, parse_parameters
+from models.parameters import REPEATABLE, ParametersRefused, change_parameters, parse_parameters
 from models.tunables import REFUSED, TUNABLES
 
 GOOD = """objective = "binary"
@@ -159,6 +159,38 @@ def test_a_value_out_of_bounds_is_refused_by_name_and_line(line: str, words: str
 )
 def test_a_file_that_says_something_else_is_refused(old: str, new: str, said: str) -> None:
     assert refusal(GOOD.replace(old, new)).startswith(f"models/late.toml:{said}")
+
+
+def test_a_change_gives_what_a_file_that_says_so_gives() -> None:
+    """By name alone, whether it stands at the top of the file or in its table; what is not named stays."""
+    changed = change_parameters(parse_parameters(GOOD, "a"), {"rounds": 9, "num_leaves": 7, "extra_trees": True})
+
+    same = GOOD.replace("rounds = 3", "rounds = 9").replace("num_leaves = 31", "num_leaves = 7\nextra_trees = true")
+    assert changed == parse_parameters(same, "b")
+    assert change_parameters(changed, {}) == changed
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"rounds": 0}, "`rounds` is 0; it should be a whole number from 1 to 100000"),
+        ({"seed": None}, "`seed` is missing"),
+        ({"num_leaves": 2.5}, "`num_leaves` is 2.5"),
+        ({"num_threads": 4}, "`num_threads` is refused: the number of threads is an argument of training"),
+        ({"eta": 0.1}, "`eta` (LightGBM's alias of `learning_rate`) is refused: write `learning_rate`"),
+        ({"learning_rat": 0.1}, "`learning_rat` is not among what may be tuned"),
+        ({"deterministic": False}, "`deterministic` is refused: it is always True"),
+        ({"bagging_fraction": 0.5}, "`bagging_fraction` does nothing without `bagging_freq`"),
+        ({"categorical": "carrier"}, "`categorical` should be a list of feature names"),
+        ({"lightgbm": {"num_leaves": 7}}, "`lightgbm` is not among what may be tuned"),
+    ],
+)
+def test_a_change_is_held_to_the_rules_of_a_file(changes: dict[str, object], said: str) -> None:
+    """There is no file to point into, so the change is named."""
+    with pytest.raises(ParametersRefused) as caught:
+        change_parameters(parse_parameters(GOOD, "a"), changes)
+
+    assert str(caught.value).startswith(f"changed parameters: {said}")
 
 
 def test_what_makes_training_repeatable_wins_over_everything() -> None:

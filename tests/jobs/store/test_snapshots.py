@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from jobs.store.documents import DocumentDamaged
+from jobs.store.documents import DocumentDamaged, read_document
 from jobs.store.home import staging
 from jobs.store.objects import FileSeal, ObjectDamaged, ObjectMissing
 from jobs.store.opening import in_store, open_snapshot, read_tables
@@ -74,6 +74,28 @@ def test_its_digest_is_of_the_rows_and_not_of_their_files_or_of_time(home: Home,
     keep(home, snapshot, "2013-09-01T04:45:00+00:00")
     keep(home, snapshot, "2014-01-01T00:00:00+00:00")
     assert [each.taken_at for each in kept_snapshots(home, JOB)] == ["2013-09-01T04:45:00+00:00"]
+
+
+def test_it_remembers_what_it_was_read_from_and_its_digest_is_not_of_that(home: Home, snapshot: Snapshot) -> None:
+    """The same rows out of a wider column are the same snapshot."""
+    table = replace(snapshot.tables[0], source_types=(("raw.id", "BIGINT"), ("raw.value", "VARCHAR")))
+    typed = replace(snapshot, tables=(table,))
+    keep(home, typed)
+
+    assert typed.digest == snapshot.digest
+    assert read_snapshot(home, JOB, AS_OF, snapshot.digest) == typed
+
+
+def test_a_manifest_without_the_types_of_its_sources_is_what_it_always_was(home: Home, snapshot: Snapshot) -> None:
+    """As an earlier release wrote it."""
+    keep(home, snapshot)
+    body = read_document(snapshot_folder(home, JOB, AS_OF, snapshot.digest) / "manifest.json", "snapshot")
+
+    assert [sorted(table) for table in body["tables"]] == [
+        ["columns", "digest", "end", "key", "known", "known_time", "name", "order", "partitions", "role", "rows",
+         "sql_fingerprint", "start", "version"],
+    ]  # fmt: skip
+    assert read_snapshot(home, JOB, AS_OF, snapshot.digest).tables[0].source_types == ()
 
 
 def test_its_digest_is_of_everything_that_the_rows_are_and_for(snapshot: Snapshot) -> None:

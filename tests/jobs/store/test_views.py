@@ -188,14 +188,11 @@ def test_nothing_new_is_not_built_again(home: Home, night: Run) -> None:
     assert not refresh_views(home, [JOB])
     assert home.published.stat().st_ino == inode
 
-    append(
-        home,
-        read_chain(home, JOB.name),
-        SKIPPED,
-        at=datetime(2013, 9, 2, tzinfo=UTC),
-        reason="x",
-        as_of=date(2013, 9, 2),
-    )
+    at, chain = datetime(2013, 9, 2, tzinfo=UTC), read_chain(home, JOB.name)
+    chain = append(home, chain, SKIPPED, at=at, reason="x", as_of=date(2013, 9, 2))
+    assert not refresh_views(home, [JOB])
+
+    append(home, chain, PUBLISHED, at=at, reason="again", as_of=night.inputs.as_of, run_id=night.run_id)
     assert refresh_views(home, [JOB])
     assert seen(home, "SELECT DISTINCT run_id FROM flight_delay_latest") == [(night.run_id,)]
 

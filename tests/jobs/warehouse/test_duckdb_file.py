@@ -95,7 +95,7 @@ def read(path: Path, query: Query, bounds: Bounds = BOUNDS) -> tuple[int, pl.Dat
     """The count and the rows, as a snapshot takes them."""
     with open_duckdb_file(path, NEW_YORK, 1, path.parent) as extraction:
         counted = extraction.check_keys(query, bounds)
-        return counted, pl.concat(list(extraction.rows(query, bounds)) or [pl.DataFrame()])
+        return counted, pl.concat(extraction.rows(query, bounds))
 
 
 def test_rows_within_the_bounds_come_with_their_days_in_total_order(
@@ -109,6 +109,17 @@ def test_rows_within_the_bounds_come_with_their_days_in_total_order(
         (date(2013, 8, 31), date(2013, 9, 1), 2, "JFK"),
     ]
     assert rows.schema["known_at"] == pl.Datetime("us", "UTC")
+
+
+def test_no_rows_have_the_columns_of_rows(warehouse: Callable[[str], Path], events: Query) -> None:
+    """A night whose outcomes nobody knows yet is a table too."""
+    path = warehouse(events_of())
+
+    counted, none = read(path, events, Bounds(date(2012, 8, 2), date(2012, 9, 1), date(2012, 9, 1)))
+
+    assert counted == 0
+    assert none.schema == read(path, events)[1].schema
+    assert none.is_empty()
 
 
 def test_a_reference_has_no_days_and_a_parameter_in_a_remark_is_none(
