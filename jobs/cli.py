@@ -225,6 +225,48 @@ def verify(
 
 
 @app.command()
+def diff(
+    run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="A run, or the beginning of its id.")],
+    run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="Another one of the same job.")],
+    *,
+    top: Annotated[int, typer.Option(min=0, metavar="N", help="List so many of the entities that moved most.")] = 10,
+    json: Json = False,
+) -> None:
+    """Which scores differ between two runs, how far, and how much of it is due to what; needs no warehouse."""
+    from jobs.evidence.causes import diff_runs
+    from jobs.evidence.showing import show_difference
+    from jobs.screen import progress
+
+    home, jobs = _read(), _jobs(None)
+    with progress() as tell:
+        found = diff_runs(jobs, home, run_a, run_b, tell)
+    show_difference(_screen(as_json=json), found, top)
+
+
+@app.command()
+def mutations(
+    job: JobName = None,
+    *,
+    since: Annotated[
+        date, typer.Option(parser=date_of, metavar="DATE", help="The first published night to look at again.")
+    ],
+    until: Annotated[
+        date | None, typer.Option(parser=date_of, metavar="DATE", help="The last one; default: the newest.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Which rows the warehouse rewrote since nights were published, and which of their scores would be different now."""
+    from jobs.evidence.listing import show_rewriting
+    from jobs.evidence.rewriting import rewritten_since
+    from jobs.screen import progress
+
+    settings, home = _open()
+    with progress() as tell:
+        found = rewritten_since(_jobs(job), settings, home, since, until, tell)
+    raise typer.Exit(show_rewriting(_screen(as_json=json), found))
+
+
+@app.command()
 def models(job: JobName = None, *, json: Json = False) -> None:
     """The model versions that there are, and which of them scores from when."""
     from jobs.steps.inventory import show_models

@@ -35,6 +35,7 @@ FAILURES: Mapping[str, int] = {
     # analysts see less than there is
     "jobs.doctor.of_jobs.ViewsBehind": 3,
     # arguments
+    "jobs.evidence.differing.JobsDiffer": 2,
     "jobs.steps.begun.AsOfInFuture": 2,
     "jobs.steps.nights.OptionsContradict": 2,
     "jobs.steps.promotion.EffectiveFromRefused": 2,
@@ -62,6 +63,8 @@ FAILURES: Mapping[str, int] = {
     "models.matrix.LabelsRefused": 65,
     "models.training.TooFewNights": 65,
     # something that is asked for is not there
+    "jobs.evidence.rewriting.NothingPublishedSince": 66,
+    "jobs.evidence.swapping.NotExecutable": 66,
     "features.contract.ColumnsDiffer": 66,
     "jobs.definition.JobMissing": 66,
     "jobs.queries.source.QueryMissing": 66,

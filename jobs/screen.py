@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from io import StringIO
 from shutil import get_terminal_size
-from textwrap import wrap
+from textwrap import shorten, wrap
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from jobs.exits import Failure
 
 _WIDE = 400  # columns of a table that no terminal cuts
+_NARROW, _LEAST = 80, 20  # columns of a narrow terminal, and what of them a last cell has at least
+_BAR = 40  # columns of the longest bar
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,43 @@ def entries(rows: Sequence[tuple[str, ...]]) -> None:
 def _width() -> int:
     terminal = sys.stdout is not None and sys.stdout.isatty()
     return get_terminal_size().columns if terminal else _WIDE
+
+
+def narrowed(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The rows of a table of texts, the last cell of each cut to what a narrow terminal has left for it."""
+    widths = [max(map(len, column)) + 2 for column in zip(headings, *rows, strict=True)]
+    left = max(_LEAST, _NARROW - sum(widths[:-1]))
+    return [[*row[:-1], shorten(row[-1], left, placeholder=" ...")] for row in rows]
+
+
+def bars(rows: Sequence[tuple[str, int]]) -> None:
+    """One line a label on stdout: its count, and a bar as long as its share of the greatest; none is lost to sight."""
+    wide, most = max(len(label) for label, _ in rows), max(count for _, count in rows)
+    for label, count in rows:
+        say(f"{label:>{wide}}  {count:>7,}  {_bar(count, most)}".rstrip())
+
+
+def arrow() -> str:
+    """What stands between before and after."""
+    return "→" if _beyond_ascii() else "->"
+
+
+def _bar(count: int, most: int) -> str:
+    if not count:
+        return ""
+    if not _beyond_ascii():
+        return "#" * -(-count * _BAR // most)
+    whole, rest = divmod(-(-count * _BAR * 8 // most), 8)
+    return _EIGHTHS[8] * whole + (_EIGHTHS[rest] if rest else "")
+
+
+def _beyond_ascii() -> bool:
+    """Whether stdout can show blocks and arrows."""
+    try:
+        f"{_EIGHTHS}→".encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 class Tell(Protocol):

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from jobs.settings import Settings
     from jobs.store.documents import Json
     from jobs.store.home import Home
+    from jobs.store.opening import Locate
     from jobs.warehouse.bounds import Bounds
     from jobs.warehouse.duckdb_file import Extraction
 
@@ -109,6 +110,13 @@ def read_fresh(job: Job, settings: Settings, home: Home, as_of: date) -> tuple[S
     require_begun(job, settings, as_of)
     with _look(job, settings, home, as_of, as_of) as (look, store, _):
         return look.snapshot, read_tables(store.path, look.snapshot)
+
+
+@contextmanager
+def looking(job: Job, settings: Settings, home: Home, as_of: date) -> Iterator[tuple[Snapshot, Locate]]:
+    """What the warehouse says today of a night, and where its rows lie meanwhile; nothing of it is kept."""
+    with _look(job, settings, home, as_of, as_of) as (look, store, _):
+        yield look.snapshot, store.path
 
 
 @contextmanager
