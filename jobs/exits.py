@@ -36,6 +36,8 @@ FAILURES: Mapping[str, int] = {
     "jobs.doctor.of_jobs.ViewsBehind": 3,
     # arguments
     "jobs.evidence.differing.JobsDiffer": 2,
+    "jobs.research.DayRefused": 2,
+    "jobs.research.NotOneNight": 2,
     "jobs.steps.begun.AsOfInFuture": 2,
     "jobs.steps.nights.OptionsContradict": 2,
     "jobs.steps.promotion.EffectiveFromRefused": 2,
