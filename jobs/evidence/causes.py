@@ -203,7 +203,7 @@ def attribute(links: Sequence[Link], both: pl.DataFrame, *, another_night: bool)
     new_rows = ANOTHER_NIGHT if another_night else NEW_ROWS
     names = (ENVIRONMENT, FEATURE_CODE, CHANGED_ROWS, new_rows, SQL_VERSION, MODEL)
     changes = {name: _added(each.changes for each in links if each.causes == (name,)) for name in names}
-    several = [each for each in links if len(each.causes) > 1]
+    several = [each for each in links if len(each.causes) > 1 and each.changes]
     untold = [name for name in names if any(name in each.causes for each in several)]
     why = tuple(dict.fromkeys(reason for each in several for reason in each.why))
     if several:

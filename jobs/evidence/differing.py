@@ -12,7 +12,7 @@ from jobs.environment import code, environment, lock_sha256, processor
 from jobs.exits import known_failures
 from jobs.store.documents import read_document
 from jobs.store.events import read_chain
-from jobs.store.objects import check_seals, read_rows
+from jobs.store.objects import read_sealed_rows
 from jobs.store.runs import SCORES_FILE, find_by_prefix, run_folder
 
 if TYPE_CHECKING:
@@ -77,9 +77,7 @@ def read_sides(jobs: Sequence[Job], home: Home, run_a: str, run_b: str) -> tuple
 
 def read_scores(home: Home, run: Run) -> pl.DataFrame:
     """The kept score table of a run, in key order; its seal is checked."""
-    path = run_folder(home, run.inputs) / SCORES_FILE
-    check_seals({path: run.files[SCORES_FILE]})
-    return read_rows([path])
+    return read_sealed_rows(run_folder(home, run.inputs) / SCORES_FILE, run.files[SCORES_FILE])
 
 
 def match(a: pl.DataFrame, b: pl.DataFrame, key: Sequence[str]) -> Entities:

@@ -16,7 +16,7 @@ from jobs.evidence.golden import ready
 from jobs.exits import failure_of, known_failures
 from jobs.screen import silent
 from jobs.steps.nights import INCOMPLETE, OptionsContradict
-from jobs.steps.scoring import build_night, matching_features, require_same_sql, run_inputs, score_frame
+from jobs.steps.scoring import build_night, matching_features, require_same_sql, score_table
 from jobs.steps.snapshots import looking
 from jobs.store.events import read_chain
 from jobs.store.ledger import compare
@@ -196,12 +196,12 @@ def _scored_again(desk: Desk, night: Night, published: pl.DataFrame, now: Snapsh
         matching_features(job, version)
         model = _ready(desk, version).model
         frame = build_night(job, read_tables(locate, now), night.as_of)
-        scored = score_frame(job, frame, run_inputs(job, now, version), version, model)
+        scores = score_table(job, frame, version, model)
     except known_failures() as error:
         failure = _only(error, {_NO_LONGER, *_OF_THE_NIGHT})
         wrong = failure if failure.code in _OF_THE_NIGHT else None
         return replace(night, unscored=failure.message, failure=wrong)
-    return replace(night, entities=match(published, scored.scores, job.key))
+    return replace(night, entities=match(published, scores, job.key))
 
 
 def _ready(desk: Desk, version: ModelVersion) -> Ready:

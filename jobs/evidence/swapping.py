@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from features.contract import type_text
 from features.fitted import Fitted
 from jobs.evidence import differing
 from jobs.exits import failure_of, known_failures
@@ -31,23 +32,23 @@ from jobs.steps.scoring import (
     build_night,
     load_model,
     matching_features,
-    raw_scores,
 )
 from jobs.store.digest import rows_digest
 from jobs.store.ledger import Comparison, Kind, compare
-from jobs.store.objects import check_seals, read_rows
+from jobs.store.objects import read_sealed_rows
 from jobs.store.opening import in_store, read_tables, stored_rows
 from jobs.store.registry import read_version
 from jobs.store.runs import FEATURES_FILE
 from jobs.store.snapshots import read_snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jobs.definition import Job
     from jobs.evidence.differing import Side
     from jobs.store.home import Home
     from jobs.store.ledger import Mutation
+    from jobs.store.registry import ModelVersion
     from jobs.store.snapshots import Snapshot, TableSnapshot
 
     type Tables = Mapping[str, pl.LazyFrame]
@@ -147,8 +148,10 @@ class Bench:
         with _of_evidence():
             version = read_version(self.home, self.job.name, model_of.run.inputs.model_version)
             model = load_model(self.home, version)
-            with _of_code():
-                raw = raw_scores(self.job, frame, Fitted.from_json(version.fitted), model)
+            _require_columns(frame, version, self.job.key)
+            with _of_code():  # not `raw_scores`, which holds a frame to the feature set of today
+                applied = self.job.features().apply(frame, Fitted.from_json(version.fitted))
+                raw = model.raw_scores(applied, order=("as_of", *self.job.key))
             scores = frame.select(*self.job.key, score=pl.Series(model.probability(raw), dtype=pl.Float64))
             if not scores.get_column("score").is_finite().all():
                 raise ScoreNotFinite(f"model {version.version} gave a score that is NaN or infinite")
@@ -290,12 +293,17 @@ def _snapshot(home: Home, side: Side) -> Snapshot:
 
 
 def _read_frame(side: Side) -> pl.DataFrame:
-    path = side.folder / FEATURES_FILE
     if FEATURES_FILE not in side.run.files:
         raise NotExecutable(f"run {side.run.run_id[:12]} kept no feature frame")
     with _of_evidence():
-        check_seals({path: side.run.files[FEATURES_FILE]})
-        return read_rows([path])
+        return read_sealed_rows(side.folder / FEATURES_FILE, side.run.files[FEATURES_FILE])
+
+
+def _require_columns(frame: pl.DataFrame, version: ModelVersion, key: Sequence[str]) -> None:
+    """Pass if the frame has exactly the features that the model was trained with, and their types."""
+    found = tuple((name, type_text(dtype)) for name, dtype in frame.drop("as_of", *key).schema.items())
+    if found != version.features:
+        raise NotExecutable(f"model {version.version} was trained with other columns than this frame has")
 
 
 @contextmanager

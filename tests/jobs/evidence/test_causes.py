@@ -96,6 +96,17 @@ def test_several_gaps_are_one_remainder_with_all_their_causes_and_reasons() -> N
     assert {each.name: each.sum for each in causes[:-1] if each.changes} == {"new rows": 1}
 
 
+def test_a_gap_that_moved_nothing_is_no_remainder() -> None:
+    """There is nothing in it to tell apart."""
+    causes, _ = attribute(
+        [link("environment", "feature code", why=["no frame"]), link("model", at0=1.0)],
+        both([0.0], [1.0]),
+        another_night=False,
+    )
+
+    assert [each.name for each in causes if each.causes] == []
+
+
 @given(st.lists(st.tuples(SCORES, SCORES, SCORES), min_size=1, max_size=8))
 def test_causes_add_up_where_floats_would_not(rows: list[tuple[float, float, float]]) -> None:
     """Any three waypoints: the two differences are the whole, without a rounding."""

@@ -29,17 +29,13 @@ from features.fitted import Fitted
 from jobs import definition
 from jobs.cli import call
 from jobs.store import runs
-from jobs.store.digest import rows_digest
 from jobs.store.documents import write_document
 from jobs.store.home import Home
-from jobs.store.objects import seal_of, write_parquet
 from jobs.store.registry import read_version
-from jobs.warehouse.engine import connect
 from models.scorer import Model
+from tests.jobs.evidence.tampering import flip, forge_features, forge_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.conftest import Result, World
 
 NIGHT = "2013-04-20"
@@ -105,7 +101,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory, small_warehouse: Path, traine
         first = {path.name for path in home.glob("models/*/*")}
         assert call(["train", "--as-of", "2013-04-14"]) == 0
         (second,) = {path.name for path in home.glob("models/*/*")} - first
-        found = {"a": newest("run"), "a2": newest("backfill", "--model", second)}
+        found = {"a": newest("backfill"), "a2": newest("backfill", "--model", second)}
         change(REWRITE)
         found["m"] = newest("backfill", "--restate")
         change(INSERT)
@@ -403,22 +399,6 @@ def test_the_same_frame_from_other_rows_moves_nothing_but_by_the_model(
     assert document["same"] == ["night", "SQL", "feature set", "feature values", "environment"]
 
 
-def tamper(folder: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
-    """Keep other scores, with seals and digests that fit: as if the run had been executed elsewhere."""
-    run = runs.read_run(folder)
-    scores = change(pl.read_parquet(folder / "scores.parquet"))
-    (folder / "scores.parquet").unlink()
-    with connect() as con:
-        write_parquet(con, scores, folder / "scores.parquet")
-    other = replace(
-        run,
-        scores_digest=rows_digest(scores.select(*KEY, "raw_score")),
-        published_digest=rows_digest(scores),
-        files={**run.files, "scores.parquet": seal_of(folder / "scores.parquet")},
-    )
-    write_document(folder / "manifest.json", "run", runs._to_json(other))
-
-
 def one_ulp_up(scores: pl.DataFrame) -> pl.DataFrame:
     """The raw scores, and the scores with them, one bit higher."""
     return scores.with_columns(
@@ -429,7 +409,7 @@ def one_ulp_up(scores: pl.DataFrame) -> pl.DataFrame:
 def test_one_bit_that_this_machine_does_not_give_is_the_environment(night: Night) -> None:
     """The kept scores of B are one bit higher than its kept features and model give here."""
     true = night.scores("a2")
-    tamper(night.folder("a2"), one_ulp_up)
+    forge_scores(night.folder("a2"), one_ulp_up)
     document = night.diff("a", "a2", "--json").json
 
     a, a2 = night.scores("a"), night.scores("a2")
@@ -568,7 +548,8 @@ def test_code_that_fails_on_the_rows_of_then_is_no_failure_of_the_diff(
 
 def test_a_feature_set_that_the_code_no_longer_builds_is_named(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     """The frames are kept, so that only the rows are untold."""
-    monkeypatch.setattr(flight_delay, "FEATURE_SET", replace(flight_delay.FEATURE_SET, version=2))
+    known = flight_delay.FEATURE_SET
+    monkeypatch.setattr(flight_delay, "FEATURE_SET", replace(known, version=2, features=known.features[1:]))
     document = night.diff("a", "b2", "--json").json
 
     assert moved(document) == ["model", "cannot be told apart: rows that changed and new rows"]
@@ -603,6 +584,19 @@ def test_a_frame_of_another_feature_set_is_not_scored_by_a_model_that_does_not_k
     require_whole(document, night.scores("b"), night.scores("new"))
 
 
+def test_a_frame_whose_columns_are_of_other_types_is_not_scored(night: Night) -> None:
+    """Though its seals and digests fit: the model would take it. The rows still tell what there is to tell."""
+    for name in ("a", "b2"):
+        forge_features(
+            night.folder(name), lambda frame: frame.with_columns(pl.col("sched_dep_minute").cast(pl.Int64) + 180)
+        )
+    document = night.diff("a", "b2", "--json").json
+
+    assert moved(document) == ["rows that changed", "new rows", "model"]
+    assert document["remainder"] is None
+    require_whole(document, night.scores("a"), night.scores("b2"))
+
+
 def test_a_score_that_is_no_number_is_no_waypoint(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing can be added to it."""
     monkeypatch.setattr(Model, "probability", lambda _, raw: raw * np.nan)
@@ -629,13 +623,6 @@ def test_a_bug_of_ours_is_not_taken_for_evidence_that_is_gone(night: Night, monk
     monkeypatch.setattr("jobs.evidence.swapping.read_tables", lambda *_: 1 / 0)
 
     assert night.diff("a", "b2").code == 70
-
-
-def flip(path: Path, at: int = -9) -> None:
-    """Change one bit of a file."""
-    content = bytearray(path.read_bytes())
-    content[at] ^= 1
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("what", ["manifest.json", "scores.parquet"])

@@ -16,6 +16,7 @@ import pytest
 from features import flight_delay
 from jobs import definition
 from jobs.cli import call
+from tests.jobs.evidence.tampering import flip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -230,7 +231,7 @@ def test_a_night_is_compared_with_what_its_own_run_saw(nights: World) -> None:
 def test_the_model_is_that_of_the_run(nights: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A champion since then changes nothing of what a night would have been."""
     version = nights.run("train", "--as-of", "2013-04-11", "--json").json["model_version"]
-    assert nights.run("promote", version, "--reason", "newer", "--from", NIGHTS[2]).code == 0
+    assert nights.run("promote", version, "--reason", "newer", "--from", NIGHTS[2], "--unproven").code == 0
     expected = restated(nights, NIGHTS[2], tmp_path, monkeypatch)
     document = mutations(nights, "--json").json
 
@@ -300,9 +301,7 @@ def test_damaged_evidence_ends_it(nights: World, pattern: str) -> None:
     """80, with the file's name."""
     nights.sql(REWRITE)
     path = next(nights.home.glob(pattern))
-    content = bytearray(path.read_bytes())
-    content[-9] ^= 1
-    path.write_bytes(content)
+    flip(path)
     result = mutations(nights)
 
     assert result.code == 80
