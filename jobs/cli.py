@@ -233,8 +233,8 @@ def diff(
     json: Json = False,
 ) -> None:
     """Which scores differ between two runs, how far, and how much of it is due to what; needs no warehouse."""
-    from jobs.evidence.causes import diff_runs
-    from jobs.evidence.showing import show_difference
+    from jobs.differences.causes import diff_runs
+    from jobs.differences.showing import show_difference
     from jobs.screen import progress
 
     home, jobs = _read(), _jobs(None)
@@ -256,8 +256,8 @@ def mutations(
     json: Json = False,
 ) -> None:
     """Which rows the warehouse rewrote since nights were published, and which of their scores would be different now."""
-    from jobs.evidence.listing import show_rewriting
-    from jobs.evidence.rewriting import rewritten_since
+    from jobs.differences.listing import show_rewriting
+    from jobs.differences.rewriting import rewritten_since
     from jobs.screen import progress
 
     settings, home = _open()

@@ -35,7 +35,7 @@ FAILURES: Mapping[str, int] = {
     # analysts see less than there is
     "jobs.doctor.of_jobs.ViewsBehind": 3,
     # arguments
-    "jobs.evidence.differing.JobsDiffer": 2,
+    "jobs.differences.differing.JobsDiffer": 2,
     "jobs.research.DayRefused": 2,
     "jobs.research.NotOneNight": 2,
     "jobs.steps.begun.AsOfInFuture": 2,
@@ -65,8 +65,8 @@ FAILURES: Mapping[str, int] = {
     "models.matrix.LabelsRefused": 65,
     "models.training.TooFewNights": 65,
     # something that is asked for is not there
-    "jobs.evidence.rewriting.NothingPublishedSince": 66,
-    "jobs.evidence.swapping.NotExecutable": 66,
+    "jobs.differences.rewriting.NothingPublishedSince": 66,
+    "jobs.differences.swapping.NotExecutable": 66,
     "features.contract.ColumnsDiffer": 66,
     "jobs.definition.JobMissing": 66,
     "jobs.queries.source.QueryMissing": 66,
