@@ -10,7 +10,8 @@ from jobs.steps.reports import SHORT
 from jobs.store.ledger import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import date
 
     from jobs.differences.rewriting import Moved, Night, Rewriting, Row
     from jobs.screen import Screen
@@ -24,8 +25,10 @@ def show_rewriting(screen: Screen, found: Sequence[Rewriting]) -> int:
     """Nights, rows and scores, job by job; returns the exit code."""
     content = [_content(each) for each in found]
     screen.show(content[0] if len(content) == 1 else {"jobs": content}, lambda: _each(found))
-    for night in (night for each in found for night in each.nights if night.failure):
-        screen.warn(f"{night.run.inputs.job} as of {night.as_of}: {night.failure.message if night.failure else ''}")
+    for each in found:
+        failed = ((night.failure.message, night.as_of) for night in each.nights if night.failure)
+        for message, nights in _by_reason(failed).items():
+            screen.warn(f"{each.job} as of {nights}: {message}")
     return max(each.code for each in found)
 
 
@@ -106,15 +109,14 @@ def _lines(found: Rewriting) -> None:
 
 def _in_short(found: Rewriting, furthest: Sequence[Moved]) -> str:
     untold = sum(1 for night in found.nights if night.unscored or night.failure)
-    but = f"; of {untold} night(s) that cannot be said" if untold else ""
+    rows = f"{len(found.rows):,} row(s) were rewritten" if found.rows else "nothing was rewritten"
     if furthest:
-        by = f"by up to {abs(furthest[0].change):.4f}"
-        return (
-            f"{len(found.rows):,} row(s) were rewritten; {len(furthest):,} score(s) would be different now, {by}{but}"
-        )
-    if found.rows:
-        return f"{len(found.rows):,} row(s) were rewritten; every score would be the same{but}"
-    return f"nothing was rewritten; every score would be the same{but}"
+        scores = f"{len(furthest):,} score(s) would be different now, by up to {abs(furthest[0].change):.4f}"
+    else:
+        scores = "every score would be the same"
+    if untold == len(found.nights):
+        return f"{rows if found.rows else 'which rows were rewritten'}; what the scores would be now cannot be said"
+    return f"{rows}; {scores}{f' (of {untold} night(s) it cannot be said)' if untold else ''}"
 
 
 def _say_nights(found: Rewriting) -> None:
@@ -136,20 +138,34 @@ def _say_nights(found: Rewriting) -> None:
     table(("as of", "run", *numbers), rows, numbers=numbers)
     for night in found.nights:
         _say_night(night)
+    untold = ((reason, night.as_of) for night in found.nights for reason in _untold(night))
+    for reason, nights in _by_reason(untold).items():
+        say(f"{nights}: {reason}")
 
 
 def _say_night(night: Night) -> None:
-    """What the table of nights has no place for."""
+    """The entities that the table of nights has no place for."""
     if night.entities is not None and night.entities.only_b.height:
         say(f"{night.as_of}: {night.entities.only_b.height:,} would appear: {first_keys(night.entities.only_b)}")
     if night.entities is not None and night.entities.only_a.height:
         say(f"{night.as_of}: {night.entities.only_a.height:,} would vanish: {first_keys(night.entities.only_a)}")
+
+
+def _by_reason(told: Iterable[tuple[str, date]]) -> dict[str, str]:
+    """Each reason once, with its nights."""
+    nights: dict[str, list[str]] = {}
+    for reason, night in told:
+        nights.setdefault(reason, []).append(night.isoformat())
+    return {reason: ", ".join(those) for reason, those in nights.items()}
+
+
+def _untold(night: Night) -> Iterator[str]:
     if night.not_compared:
-        say(f"{night.as_of}: other SQL reads {', '.join(night.not_compared)} now; its rows cannot be compared")
+        yield f"other SQL reads {', '.join(night.not_compared)} now; those rows cannot be compared"
     if night.unscored:
-        say(f"{night.as_of}: cannot be scored again: {night.unscored}")
+        yield f"cannot be scored again: {night.unscored}"
     elif night.failure:
-        say(f"{night.as_of}: cannot be looked at again: {night.failure.message}")
+        yield f"cannot be looked at again: {night.failure.message}"
 
 
 def _say_rows(found: Rewriting) -> None:

@@ -28,14 +28,19 @@ from features import flight_delay
 from features.fitted import Fitted
 from jobs import definition
 from jobs.cli import call
+from jobs.evidence.swapping import swapped
 from jobs.store import runs
 from jobs.store.documents import write_document
 from jobs.store.home import Home
+from jobs.store.ledger import compare
+from jobs.store.opening import in_store, read_tables, stored_rows
 from jobs.store.registry import read_version
+from jobs.store.snapshots import read_snapshot
 from models.scorer import Model
 from tests.jobs.evidence.tampering import flip, forge_features, forge_scores
 
 if TYPE_CHECKING:
+    from jobs.store.snapshots import Snapshot
     from tests.conftest import Result, World
 
 NIGHT = "2013-04-20"
@@ -137,6 +142,11 @@ class Night:
         """The kept scores of a run by key, read with nothing of ours."""
         return scores_in(self.folder(name))
 
+    def snapshot(self, name: str) -> Snapshot:
+        """What a run was scored from."""
+        inputs = runs.read_run(self.folder(name)).inputs
+        return read_snapshot(Home(self.world.home), "flight_delay", inputs.as_of, inputs.snapshot_digest)
+
     def model(self, name: str) -> Path:
         """Where the model of a run lies."""
         version = runs.read_run(self.folder(name)).inputs.model_version
@@ -151,16 +161,8 @@ class Night:
 
     def only_of(self, name: str, other: str) -> list[Path]:
         """The objects of one run's snapshot that the other's does not have."""
-        return [
-            self.world.home / "objects" / each[:2] / f"{each}.parquet"
-            for each in self._parts(name) - self._parts(other)
-        ]
-
-    def _parts(self, name: str) -> set[str]:
-        digest = runs.read_run(self.folder(name)).inputs.snapshot_digest
-        manifest = next(self.world.home.glob(f"snapshots/*/*/{digest}/manifest.json"))
-        tables = json.loads(manifest.read_text())["body"]["tables"]
-        return {part[4] for table in tables for part in table["partitions"]}
+        one, two = (set(self.snapshot(each).seals(Home(self.world.home))) for each in (name, other))
+        return sorted(one - two)
 
 
 def scores_in(folder: Path) -> dict[tuple, float]:
@@ -221,6 +223,17 @@ def test_each_cause_has_what_the_night_alone_with_it_would_have_changed(night: N
     assert found["new rows"] == moves(m, b, both)
     assert found["model"] == moves(b, b2, both)
     require_whole(result.json, a, b2)
+
+
+def test_rows_that_are_swapped_leave_a_table_as_the_warehouse_has_it_now(night: Night) -> None:
+    """Every table in total order, with its day columns; nothing was inserted, so that it is the later snapshot's."""
+    home = Home(night.world.home)
+    a, m = (night.snapshot(name) for name in ("a", "m"))
+    mutations = compare(a, m, stored_rows(home), stored_rows(home)).mutations
+    later = read_tables(in_store(home), m)
+
+    for name, rows in read_tables(in_store(home), a).items():
+        assert swapped(rows, a.table(name), mutations).collect().equals(later[name].collect(), null_equal=True), name
 
 
 def test_the_document_says_which_runs_and_what_they_differ_in(night: Night) -> None:
@@ -453,6 +466,20 @@ def test_a_frame_that_is_gone_is_built_again_where_it_has_the_digest_on_record(n
         (night.folder(name) / "features.parquet").unlink()
 
     assert night.diff("a", "b2", "--json").json == before
+
+
+def test_a_run_that_kept_no_frame_is_one_whose_frame_is_gone(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By policy, so that nothing is missing: it is built again, as long as the code is that of then."""
+    before = night.diff("a", "m", "--json").json
+    run = runs.read_run(night.folder("a"))
+    files = {name: seal for name, seal in run.files.items() if name != "features.parquet"}
+    write_document(night.folder("a") / "manifest.json", "run", runs._to_json(replace(run, files=files)))
+    (night.folder("a") / "features.parquet").unlink()
+
+    assert night.diff("a", "m", "--json").json == before
+    change_the_code(monkeypatch)
+    why = night.diff("a", "m", "--json").json["remainder"]["why"]
+    assert why == [f"run {night.runs['a'][:12]} kept no feature frame"]
 
 
 def test_a_frame_that_is_gone_and_other_code_cannot_be_told_apart_from_the_environment(

@@ -269,8 +269,9 @@ def test_rows_are_listed_where_other_sql_reads_another_table(
         assert (each["scored_again"], each["not_compared"], each["scores"]) == (False, ["weather"], [])
         assert "other SQL of weather" in each["unscored"]
     shown = mutations(nights).out
-    assert shown.count("cannot be scored again: model ") == 3
-    assert "of 3 night(s) that cannot be said" in shown
+    assert shown.count(": cannot be scored again: model ") == 3
+    assert f"\n{', '.join(NIGHTS)}: other SQL reads weather now" in shown
+    assert f"{len(listed)} row(s) were rewritten; what the scores would be now cannot be said" in shown
 
 
 def test_features_of_another_version_are_named(nights: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,6 +295,8 @@ def test_a_model_that_gives_other_bits_here_is_not_used(nights: World, monkeypat
     assert result.json["rows"]
     assert "golden rows" in of(result.json, NIGHTS[0])["error"]
     assert [each["scores"] for each in result.json["nights"]] == [[], [], []]
+    assert result.err.startswith(f"score: flight_delay as of {', '.join(NIGHTS)}: model ")
+    assert result.err.count("golden rows") == 1
 
 
 @pytest.mark.parametrize("pattern", ["models/*/*/model.txt", "runs/*/2013-04-12/*/scores.parquet"])
@@ -316,7 +319,9 @@ def test_a_night_that_cannot_be_looked_at_leaves_the_others(nights: World) -> No
     assert "timetable_v1.sql" in of(result.json, "2013-04-13")["error"]
     assert of(result.json, "2013-04-12")["error"] is None
     assert "flight_delay as of 2013-04-13: timetable_v1.sql" in result.err
-    assert "2013-04-13: cannot be looked at again: timetable_v1.sql" in mutations(nights).out
+    shown = mutations(nights).out
+    assert "2013-04-13: cannot be looked at again: timetable_v1.sql" in shown
+    assert "(of 1 night(s) it cannot be said)" in shown
 
     assert nights.run("mutations", "--since", "2013-04-13", "--until", "2013-04-13").code == 65
     nights.warehouse.unlink()
