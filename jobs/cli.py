@@ -233,8 +233,8 @@ def diff(
     json: Json = False,
 ) -> None:
     """Which scores differ between two runs, how far, and how much of it is due to what; needs no warehouse."""
-    from jobs.evidence.causes import diff_runs
-    from jobs.evidence.showing import show_difference
+    from jobs.differences.causes import diff_runs
+    from jobs.differences.showing import show_difference
     from jobs.screen import progress
 
     home, jobs = _read(), _jobs(None)
@@ -256,8 +256,8 @@ def mutations(
     json: Json = False,
 ) -> None:
     """Which rows the warehouse rewrote since nights were published, and which of their scores would be different now."""
-    from jobs.evidence.listing import show_rewriting
-    from jobs.evidence.rewriting import rewritten_since
+    from jobs.differences.listing import show_rewriting
+    from jobs.differences.rewriting import rewritten_since
     from jobs.screen import progress
 
     settings, home = _open()
@@ -320,6 +320,18 @@ def sql(
 
     home = _read()
     show_sql(_screen(as_json=json), home, _jobs(None), query, snapshot)
+
+
+@app.command()
+def doctor(job: JobName = None, *, json: Json = False) -> None:
+    """Look at the machine before the night does: what is wrong with it, and what to do; changes nothing."""
+    from jobs.doctor.examining import examine
+    from jobs.doctor.telling import show_diagnosis
+    from jobs.screen import progress
+
+    with progress() as tell:
+        diagnosis = examine(_settings, job, tell)
+    raise typer.Exit(show_diagnosis(_screen(as_json=json), diagnosis))
 
 
 @app.command()

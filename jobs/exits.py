@@ -32,8 +32,12 @@ CODES: Mapping[int, str] = {
 
 # By the name of the class, so that reading the table loads no library: `score --help` need not wait for LightGBM.
 FAILURES: Mapping[str, int] = {
+    # analysts see less than there is
+    "jobs.doctor.of_jobs.ViewsBehind": 3,
     # arguments
-    "jobs.evidence.differing.JobsDiffer": 2,
+    "jobs.differences.differing.JobsDiffer": 2,
+    "jobs.research.DayRefused": 2,
+    "jobs.research.NotOneNight": 2,
     "jobs.steps.begun.AsOfInFuture": 2,
     "jobs.steps.nights.OptionsContradict": 2,
     "jobs.steps.promotion.EffectiveFromRefused": 2,
@@ -61,8 +65,8 @@ FAILURES: Mapping[str, int] = {
     "models.matrix.LabelsRefused": 65,
     "models.training.TooFewNights": 65,
     # something that is asked for is not there
-    "jobs.evidence.rewriting.NothingPublishedSince": 66,
-    "jobs.evidence.swapping.NotExecutable": 66,
+    "jobs.differences.rewriting.NothingPublishedSince": 66,
+    "jobs.differences.swapping.NotExecutable": 66,
     "features.contract.ColumnsDiffer": 66,
     "jobs.definition.JobMissing": 66,
     "jobs.queries.source.QueryMissing": 66,
@@ -82,12 +86,17 @@ FAILURES: Mapping[str, int] = {
     # the warehouse
     "jobs.warehouse.duckdb_file.WarehouseUnavailable": 69,
     # the machine
+    "jobs.doctor.of_the_place.DiskTooSmall": 74,
+    "jobs.doctor.of_the_place.FileSystemRefused": 74,
     "jobs.store.locks.Busy": 75,
+    "jobs.doctor.of_the_place.OwnerWrong": 77,
     # configuration
     "features.clock.CutoffDiffers": 78,
     "features.contract.FeatureSetRefused": 78,
     "features.clock.ZoneUnknown": 78,
     "jobs.definition.JobRefused": 78,
+    "jobs.doctor.of_jobs.ClockWrong": 78,
+    "jobs.doctor.of_the_installation.InstallationDiffers": 78,
     "jobs.queries.released.QueryNotReleased": 78,
     "jobs.queries.source.DeclarationRefused": 78,
     "jobs.queries.source.QueryRefused": 78,

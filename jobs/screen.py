@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from io import StringIO
 from shutil import get_terminal_size
-from textwrap import shorten
+from textwrap import shorten, wrap
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -83,11 +83,27 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, numbers:
     for row in rows:
         pairs = zip(headings, row, strict=True)
         grid.add_row(*(_cell(value, as_number=heading in numbers) for heading, value in pairs))
-    terminal = sys.stdout is not None and sys.stdout.isatty()
-    width = get_terminal_size().columns if terminal else _WIDE
-    text = StringIO()
-    Console(file=text, force_terminal=terminal, width=width, highlight=False, markup=False).print(grid)
+    text, terminal = StringIO(), sys.stdout is not None and sys.stdout.isatty()
+    Console(file=text, force_terminal=terminal, width=_width(), highlight=False, markup=False).print(grid)
     say(text.getvalue().rstrip("\n"))
+
+
+def entries(rows: Sequence[tuple[str, ...]]) -> None:
+    """Lines of columns on stdout, of which the last goes on below itself where a terminal is too narrow for it."""
+    indents = (
+        [max((len(row[place]) for row in rows), default=0) + 2 for place in range(len(rows[0]) - 1)] if rows else []
+    )
+    room = _width() - sum(indents)
+    for *cells, last in rows:
+        first = "".join(cell.ljust(indent) for cell, indent in zip(cells, indents, strict=True))
+        for line in wrap(last, max(room, 20), break_on_hyphens=False, break_long_words=False) or [""]:
+            say((first + line).rstrip())
+            first = " " * sum(indents)
+
+
+def _width() -> int:
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    return get_terminal_size().columns if terminal else _WIDE
 
 
 def narrowed(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -38,6 +38,18 @@ def test_every_command_in_the_runbook_exists() -> None:
     assert set(re.findall(r"\bscore ([a-z]+)\b", shown)) <= known
 
 
+def test_the_runbook_asks_the_doctor_first_and_where_the_machine_may_be_at_fault() -> None:
+    sections = {each.partition("\n")[0]: each for each in re.split(r"^##+ ", RUNBOOK, flags=re.MULTILINE)}
+    first = sections["First look"].partition("\n")[2].strip()
+
+    assert first.startswith("score doctor\n")
+    for code in (66, 74, 77, 78, 81):
+        assert (
+            "`score doctor`" in sections[f"{code} {CODES[code]}"]
+            or "    score doctor " in sections[f"{code} {CODES[code]}"]
+        )
+
+
 def test_the_runbook_knows_how_many_nights_are_caught_up_at_once() -> None:
     assert f"at most {MOST_NIGHTS} nights" in RUNBOOK
 

@@ -1,1 +1,1 @@
-"""Evidence: golden rows and nights, environments, verifying, proofs, differences, mutations."""
+"""Evidence: golden rows and nights, replays stage by stage, retraining, every stored byte."""

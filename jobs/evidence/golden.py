@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from features.contract import ColumnsDiffer, RowsDiffer
 from features.fitted import Fitted
 from jobs.environment import code, environment, lock_sha256, processor
-from jobs.steps.scoring import build_night, column_digests, differing_columns, load_model, raw_scores
+from jobs.steps.scoring import (
+    PopulationEmpty,
+    build_night,
+    column_digests,
+    differing_columns,
+    load_model,
+    raw_scores,
+)
 from jobs.store.digest import rows_digest
 from jobs.store.objects import read_sealed_rows, write_parquet
 from jobs.store.opening import in_store, read_tables
@@ -139,10 +147,14 @@ def golden_rows_differing(job: Job, home: Home, version: ModelVersion, model: Mo
 def require_golden_night(job: Job, home: Home, version: ModelVersion, differences: Differences) -> None:
     """Pass if the features of the golden night, built again here, have the digests that they had at training."""
     golden = version.golden
-    snapshot = read_golden_night(home, version)
-    frame = build_night(job, read_tables(in_store(home), snapshot), golden.night)
-    if rows_digest(frame) != golden.night_features_digest:
-        named = differing_columns(golden.night_feature_digests, column_digests(frame))
+    tables = read_tables(in_store(home), read_golden_night(home, version))
+    try:
+        frame = build_night(job, tables, golden.night)
+        wrong = rows_digest(frame) != golden.night_features_digest
+        named = differing_columns(golden.night_feature_digests, column_digests(frame)) if wrong else ""
+    except (PopulationEmpty, RowsDiffer, ColumnsDiffer) as error:  # they speak of a night's data, and these are proven
+        named = str(error)
+    if named:
         raise GoldenNightDiffers(
             f"the features of {golden.night}, the golden night of model {version.version}, are not what they were: "
             f"{named} ({side_by_side(differences)}); nothing is scored here. Restore that environment, or train again"

@@ -18,6 +18,7 @@ from jobs.store.documents import read_document
 from jobs.store.events import PROMOTED, read_chain
 from jobs.store.home import is_name
 from jobs.store.objects import broken_files, require_rows
+from jobs.store.proofs import read_proofs
 from jobs.store.registry import (
     GOLDEN_ROWS,
     read_lock_file,
@@ -98,6 +99,8 @@ def _look_at_events(seen: _Inspection, job: str) -> None:
         if not folder.is_dir():
             seen.read(partial(read_run, folder))
     for event in chain.events if chain else ():
+        if event.record:
+            seen.read(partial(read_proofs, seen.home, job, event.record))
         if event.kind == PROMOTED and event.model_version not in version_names(seen.home, job):
             seen.read(partial(read_version, seen.home, job, str(event.model_version)))
 

@@ -203,10 +203,10 @@ def replay_published(replay: Replay) -> None:
             _compare_records(replay, chain, con)
             for relation in _shown_in(replay.job.name, chain, replay.run):
                 _compare_rows(replay, chain, con, relation)
-    except _UNREADABLE as error:
-        raise ObjectDamaged(f"analysts cannot read {published}: {first_line(error)}; {_ANEW}") from None
-    except duckdb.Error as error:
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
         raise ReplayDiffers(f"{published} is none of ours: {first_line(error)}; {_ANEW}") from None
+    except duckdb.Error as error:
+        raise ObjectDamaged(f"analysts cannot read {published}: {first_line(error)}; {_ANEW}") from None
 
 
 def _shown_in(job: str, chain: Chain, run: Run) -> list[str]:
@@ -255,13 +255,6 @@ def _had[T](left: T | None) -> T:
 
 _TAKEN = "snapshot taken"
 _ANEW = "remove it, and score run builds it anew"
-_UNREADABLE = (
-    duckdb.IOException,
-    duckdb.SerializationException,
-    duckdb.FatalException,
-    duckdb.InternalException,
-    duckdb.InvalidInputException,
-)
 
 STAGES: dict[str, Callable[[Replay], None]] = {
     "run": replay_run,

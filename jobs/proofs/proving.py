@@ -12,10 +12,10 @@ from jobs.proofs.trial import DoesNotHold, Trial, scratch_home
 from jobs.proofs.witness import unexpected
 from jobs.steps.begun import require_begun
 from jobs.steps.scoring import matching_features
-from jobs.store.documents import json_digest, write_document
 from jobs.store.events import DISPROVED, PROVED, append, read_chain
 from jobs.store.home import staging
 from jobs.store.locks import locked
+from jobs.store.proofs import keep_proofs
 from jobs.store.registry import read_version
 
 if TYPE_CHECKING:
@@ -135,13 +135,12 @@ def _record(home: Home, settings: Settings, proven: Proven) -> None:
         "job": proven.job,
         "model_version": proven.model_version,
     }
-    digest = json_digest(body)
     broken = [each.name for each in proven.findings if not each.held]
     said = f"did not hold: {', '.join(broken)}" if broken else f"{len(proven.findings)} proofs held"
     with locked(home.lock(proven.job), wait_s=_BRIEFLY_S):
-        write_document(home.proofs(proven.job) / f"{digest}.json", "proofs", body)
+        record = keep_proofs(home, proven.job, body)
         append(
             home, read_chain(home, proven.job), DISPROVED if broken else PROVED,
-            at=settings.clock(), reason=f"{said} as of {proven.as_of}; record {digest}", as_of=proven.as_of,
-            model_version=proven.model_version,
+            at=settings.clock(), reason=f"{said} as of {proven.as_of}", as_of=proven.as_of,
+            model_version=proven.model_version, record=record,
         )  # fmt: skip

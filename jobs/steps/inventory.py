@@ -12,6 +12,7 @@ from jobs.store.documents import read_document
 from jobs.store.events import PROMOTED, PROVED, read_chain
 from jobs.store.objects import ObjectMissing, read_rows
 from jobs.store.opening import in_store, open_snapshot
+from jobs.store.proofs import read_proofs
 from jobs.store.registry import read_version, version_names
 from jobs.store.runs import SCORES_FILE, RunMissing, find_by_prefix, kept_runs, read_run, run_folder
 from jobs.store.snapshots import SnapshotMissing, find_snapshots, kept_snapshots, read_snapshot
@@ -74,7 +75,7 @@ def _model_json(home: Home, job: Job, name: str) -> dict[str, object]:
         "auc": quality.get("auc") if isinstance(quality, dict) else None,
         "champion_from": promoted,
         "champion": bool(promotions) and promotions[-1].model_version == name,
-        "proofs": proof.reason.partition(";")[0] if proof else None,
+        "proofs": proof.reason if proof else None,
         "proven": proof.kind == PROVED if proof else None,
         "snapshot_digest": version.snapshot_digest,
     }
@@ -166,7 +167,7 @@ def show_one(screen: Screen, home: Home, jobs: Sequence[Job], name: str) -> None
     for job in jobs:
         versions = [each for each in version_names(home, job.name) if name and each.startswith(name)]
         if len(versions) == 1:
-            _show_version(screen, read_version(home, job.name, versions[0]))
+            _show_version(screen, home, read_version(home, job.name, versions[0]))
             return
     try:
         _show_run(screen, home, find_by_prefix(home, name, names))
@@ -180,14 +181,22 @@ def show_one(screen: Screen, home: Home, jobs: Sequence[Job], name: str) -> None
             ) from None
 
 
-def _show_version(screen: Screen, version: ModelVersion) -> None:
+def _show_version(screen: Screen, home: Home, version: ModelVersion) -> None:
+    event = read_chain(home, version.job).proof(version.version)
+    proofs = read_proofs(home, version.job, event.record) if event and event.record else None
+
     def lines() -> None:
         say(f"model {version.version} of {version.job}, trained on snapshot {version.snapshot_digest}")
         facts = {**version.training, "features": len(version.features), **version.environment}
         table(("fact", "value"), list(facts.items()))
         quality_lines(version.metrics.get("quality"), "on the last nights, by a model of the nights before them")
+        say(f"proofs: {event.reason}" if event else f"never put to proof; see: score prove --model {version.version}")
+        findings = proofs["findings"] if proofs else None
+        for each in findings if isinstance(findings, list) else ():
+            if isinstance(each, dict):
+                say(f"  {'held  ' if each['held'] else 'BROKEN'}  {each['name']}: {each['detail']}")
 
-    screen.show({"model_version": version.version, **version.to_json()}, lines)
+    screen.show({"model_version": version.version, **version.to_json(), "proofs": proofs}, lines)
 
 
 def _show_run(screen: Screen, home: Home, run: Run) -> None:

@@ -35,7 +35,8 @@ class ChampionMissing(Exception):
 class Event:
     """One decision about one job: a promotion, a publication, a run kept in the history only, a skipped night, proofs.
 
-    `unproven` says that a version was promoted without its proofs, which somebody asked for by a flag.
+    `unproven` says that a version was promoted without its proofs, which somebody asked for by a flag; `record` is the
+    digest of what proofs found.
     """
 
     seq: int
@@ -46,6 +47,7 @@ class Event:
     run_id: str | None = None
     model_version: str | None = None
     unproven: bool = False
+    record: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +136,15 @@ def append(
     run_id: str | None = None,
     model_version: str | None = None,
     unproven: bool = False,
+    record: str | None = None,
 ) -> Chain:
     """Add one event, durably; the caller holds the job's lock.
 
     Raises:
         ChainBroken: if the chain that was read is not the chain any more.
     """
-    event = Event(len(chain.events) + 1, kind, at.isoformat(), reason, as_of, run_id, model_version, unproven)
+    seq = len(chain.events) + 1
+    event = Event(seq, kind, at.isoformat(), reason, as_of, run_id, model_version, unproven, record)
     body = {**_to_json(event), "job": chain.job, "previous": chain.head}
     place = home.events(chain.job) / _name(event.seq)
     if place.exists():
@@ -163,6 +167,7 @@ def _to_json(event: Event) -> dict[str, Json]:
         "run_id": event.run_id,
         "seq": event.seq,
         **({"unproven": True} if event.unproven else {}),
+        **({"record": event.record} if event.record else {}),
     }
 
 
@@ -176,4 +181,5 @@ def _from_json(body: Mapping[str, Json]) -> Event:
         run_id=cast("str | None", body["run_id"]),
         model_version=cast("str | None", body["model_version"]),
         unproven=cast("bool", body.get("unproven", False)),
+        record=cast("str | None", body.get("record")),
     )

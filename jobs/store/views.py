@@ -68,7 +68,7 @@ def refresh_views(home: Home, jobs: Sequence[Job]) -> bool:
     """Build `scores.duckdb` anew if it does not show what the jobs' events say; returns whether it was built."""
     with locked(home.lock("views"), _BRIEFLY_S):
         chains = [(job, read_chain(home, job.name)) for job in jobs]
-        state = _state(home, chains)
+        state = wanted_state(home, [chain for _, chain in chains])
         if shown_state(home.published) == state:
             return False
         with staging(home) as folder:
@@ -81,17 +81,6 @@ def refresh_views(home: Home, jobs: Sequence[Job]) -> bool:
             beside.rename(home.published)
             sync_folder(home.root)
     return True
-
-
-def _state(home: Home, chains: Sequence[tuple[Job, Chain]]) -> str:
-    """The digest of what analysts are to see: where it lies, and every event that showed them something."""
-    shown: dict[str, Json] = {
-        job.name: [
-            [event.seq, event.kind, event.run_id] for event in chain.events if event.kind in {PUBLISHED, RECORDED}
-        ]
-        for job, chain in chains
-    }
-    return json_digest({"home": str(home.root), "shown": shown})
 
 
 def open_published(home: Home, jobs: Sequence[Job]) -> duckdb.DuckDBPyConnection:
@@ -107,6 +96,17 @@ def open_published(home: Home, jobs: Sequence[Job]) -> duckdb.DuckDBPyConnection
     con = connect()
     _build(con, home, [(job, read_chain(home, job.name)) for job in jobs], "")
     return con
+
+
+def wanted_state(home: Home, chains: Iterable[Chain]) -> str:
+    """Which state the published database of a home has to show: where it lies, and what every job's events showed."""
+    shown: dict[str, Json] = {
+        chain.job: [
+            [event.seq, event.kind, event.run_id] for event in chain.events if event.kind in {PUBLISHED, RECORDED}
+        ]
+        for chain in chains
+    }
+    return json_digest({"home": str(home.root), "shown": shown})
 
 
 def shown_state(path: Path) -> str | None:

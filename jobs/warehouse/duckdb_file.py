@@ -93,19 +93,26 @@ class Extraction:
         Raises:
             SourceDiffers: if a source column or table is missing, or a value has no place in its declared type.
         """
-        event_day, visible_day = days_sql(query, bounds, self.calendar, self.horizon_days)
-        order = ", ".join(f'"{name}"' for name in query.order)
-        text = (
-            f"SELECT {event_day} AS event_day, {visible_day} AS visible_day, source.* "  # noqa: S608  checked SQL
-            f"FROM ({_body(query)}\n) AS source ORDER BY event_day, visible_day, {order}"
-        )
         with self._source_errors(query, bounds):
             import polars as pl  # noqa: PLC0415  only here
 
-            reader = self._relation(text, query, bounds).to_arrow_reader(_BATCH_ROWS)
+            reader = self._relation(self._ordered(query, bounds), query, bounds).to_arrow_reader(_BATCH_ROWS)
             batches = (pl.from_arrow(batch) for batch in reader)
             first = next(batches, pl.from_arrow(reader.schema.empty_table()))
             yield from (frame for frame in chain((first,), batches) if isinstance(frame, pl.DataFrame))
+
+    def check_columns(self, query: Query, bounds: Bounds) -> None:
+        """Pass if the warehouse has the tables and columns that the query names; reads no row; errors as `rows`."""
+        with self._source_errors(query, bounds):
+            self._relation(f"EXPLAIN {self._ordered(query, bounds)}", query, bounds).fetchall()
+
+    def _ordered(self, query: Query, bounds: Bounds) -> str:
+        event_day, visible_day = days_sql(query, bounds, self.calendar, self.horizon_days)
+        order = ", ".join(f'"{name}"' for name in query.order)
+        return (
+            f"SELECT {event_day} AS event_day, {visible_day} AS visible_day, source.* "  # noqa: S608  checked SQL
+            f"FROM ({_body(query)}\n) AS source ORDER BY event_day, visible_day, {order}"
+        )
 
     def check_keys(self, query: Query, bounds: Bounds) -> int:
         """Refuse null and repeated keys, and versions of one row at different event times; returns the row count.

@@ -71,13 +71,13 @@ def forge_manifest(run: Path, name: str, digests: dict) -> None:
     )
 
 
-def forge_version(root: Path, change: Callable[[str], str]) -> ModelVersion:
-    """A version beside the first one, whole in itself, whose text is another."""
+def forge_version(root: Path, change: Callable[[str], str] = str, **facts: object) -> ModelVersion:
+    """A version beside the first one, whole in itself, with another text, or other facts in its manifest."""
     home = Home(root)
     version = read_version(home, JOB.name, version_names(home, JOB.name)[0])
     folder = home.models(JOB.name) / version.version
     text = change((folder / "model.txt").read_text())
-    forged = replace(version, model_seal=seal_of_text(text))
+    forged = replace(version, model_seal=seal_of_text(text), **facts)
     beside = folder.with_name(forged.version)
     shutil.copytree(folder, beside)
     (beside / "model.txt").write_text(text)

@@ -154,6 +154,24 @@ def test_feature_code_that_gives_other_values_scores_nothing(world: World, monke
     assert not list(world.home.glob(f"runs/*/{NEXT}"))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [lambda frame: frame.head(0), lambda frame: frame.drop("weekday"), lambda frame: pl.concat([frame, frame])],
+    ids=["no rows", "a column is missing", "rows twice"],
+)
+@pytest.mark.usefixtures("elsewhere")
+def test_feature_code_that_breaks_its_contract_on_the_golden_night_is_no_fault_of_the_data(
+    world: World, monkeypatch: pytest.MonkeyPatch, change: Callable[[pl.DataFrame], pl.DataFrame]
+) -> None:
+    """81, and no further night is tried: what the golden night was made of is known to be right."""
+    other_features(monkeypatch, change)
+
+    result = world.run("run", "--as-of", AFTER, "--json")
+    assert result.code == 81
+    assert "the golden night of model" in result.err
+    assert len(result.json["runs"]) == 1
+
+
 @pytest.mark.parametrize("name", ["golden_rows.parquet", "golden_night.json", "trained.json", "model.txt"])
 @pytest.mark.usefixtures("elsewhere")
 def test_damaged_proof_proves_nothing(world: World, name: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from jobs.evidence.inspecting import inspect_store
 from jobs.store.home import Home
-from tests.jobs.evidence.tampering import flip
+from tests.jobs.evidence.tampering import flip, forge_version, one_ulp_more
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,6 +83,15 @@ def test_what_is_missing_is_damage(world: World, pattern: str) -> None:
     assert result.code == 80
     assert any(gone.name in each for each in result.json["damaged"])
     assert "Traceback" not in result.err
+
+
+def test_a_model_that_a_promotion_names_and_that_is_gone_is_damage(world: World) -> None:
+    """80 and not 66: nobody asked for it, the events say that it was there."""
+    gone = forge_version(world.home, one_ulp_more)
+    assert world.run("promote", gone.version, "--reason", "as good").code == 0
+    shutil.rmtree(world.home / "models" / "flight_delay" / gone.version)
+
+    assert [(code, gone.version in message) for code, message in found(world)] == [(80, True)]
 
 
 def test_all_that_is_damaged_is_told_and_not_only_the_first(world: World) -> None:

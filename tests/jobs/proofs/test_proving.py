@@ -124,3 +124,23 @@ def test_without_a_warehouse_nothing_is_proven(world: World) -> None:
     done = world.run("prove", "--as-of", NIGHT)
 
     assert (done.code, done.err.count("there is no warehouse")) == (66, 1)
+
+
+def test_what_proofs_found_is_evidence_too(world: World, challenger: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is shown with the model, and a changed byte of it, or its absence, is found."""
+    monkeypatch.setattr("jobs.proofs.proving.PROOFS", PROOFS[:2])
+    assert world.run("run", "--as-of", NIGHT).code == 0
+    assert world.run("prove", "--as-of", "2013-04-15", "--model", challenger).code == 0
+    assert [each["name"] for each in world.run("show", challenger, "--json").json["proofs"]["findings"]] == NAMES[:2]
+    assert "purity" in world.run("show", challenger).out
+    record = next((world.home / "proofs" / "flight_delay").iterdir())
+    content = record.read_bytes()
+    assert world.run("verify", "--read-data").code == 0
+
+    record.write_bytes(content.replace(b"purity", b"parity"))
+    damaged = world.run("verify", "--read-data")
+    assert (damaged.code, damaged.err.count(record.name)) == (80, 1)
+
+    record.unlink()
+    assert world.run("verify", "--read-data").code == 80
+    assert world.run("show", challenger).code == 80

@@ -641,13 +641,13 @@ def test_what_is_wrong_with_the_machine_is_not_taken_for_evidence_that_is_gone(
     def refuses(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", "objects")
 
-    monkeypatch.setattr("jobs.evidence.swapping.read_tables", refuses)
+    monkeypatch.setattr("jobs.differences.swapping.read_tables", refuses)
     assert night.diff("a", "b2").code == 77
 
 
 def test_a_bug_of_ours_is_not_taken_for_evidence_that_is_gone(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     """70, as any bug."""
-    monkeypatch.setattr("jobs.evidence.swapping.read_tables", lambda *_: 1 / 0)
+    monkeypatch.setattr("jobs.differences.swapping.read_tables", lambda *_: 1 / 0)
 
     assert night.diff("a", "b2").code == 70
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from jobs.evidence.differing import Side, match, read_sides, unlike
-from jobs.evidence.swapping import (
+from jobs.differences.differing import Side, match, read_sides, unlike
+from jobs.differences.swapping import (
     ANOTHER_NIGHT,
     CHANGED_ROWS,
     ENVIRONMENT,
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from jobs.definition import Job
-    from jobs.evidence.differing import Entities, Unlike
-    from jobs.evidence.swapping import Waypoint
+    from jobs.differences.differing import Entities, Unlike
+    from jobs.differences.swapping import Waypoint
     from jobs.screen import Tell
     from jobs.store.home import Home
     from jobs.store.ledger import Comparison

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.evidence.causes import Cause, Link, attribute, listed, require_exact, shortened, suspects
-from jobs.evidence.showing import histogram, signed
-from jobs.evidence.swapping import Waypoint
+from jobs.differences.causes import Cause, Link, attribute, listed, require_exact, shortened, suspects
+from jobs.differences.showing import histogram, signed
+from jobs.differences.swapping import Waypoint
 from jobs.screen import bars, narrowed
 
 if TYPE_CHECKING:

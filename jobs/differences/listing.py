@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from jobs.evidence.showing import first_keys
+from jobs.differences.showing import first_keys
 from jobs.screen import arrow, narrowed, say, table
 from jobs.steps.reports import SHORT
 from jobs.store.ledger import Kind
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import date
 
-    from jobs.evidence.rewriting import Moved, Night, Rewriting, Row
+    from jobs.differences.rewriting import Moved, Night, Rewriting, Row
     from jobs.screen import Screen
     from jobs.store.ledger import Mutation
 

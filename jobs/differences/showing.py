@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from jobs.evidence.causes import NO_CHANGE, listed
-from jobs.evidence.differing import PARTS
+from jobs.differences.causes import NO_CHANGE, listed
+from jobs.differences.differing import PARTS
 from jobs.screen import arrow, bars, narrowed, say, table
 from jobs.steps.reports import SHORT
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from jobs.evidence.causes import Cause, Difference, Entity
-    from jobs.evidence.differing import Side
+    from jobs.differences.causes import Cause, Difference, Entity
+    from jobs.differences.differing import Side
     from jobs.screen import Screen
     from jobs.store.ledger import Comparison
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from jobs.evidence.differing import match, read_scores
+from jobs.differences.differing import match, read_scores
 from jobs.evidence.golden import ready
 from jobs.exits import failure_of, known_failures
 from jobs.screen import silent
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from jobs.definition import Job
-    from jobs.evidence.differing import Entities
+    from jobs.differences.differing import Entities
     from jobs.evidence.golden import Ready
     from jobs.exits import Failure
     from jobs.screen import Tell

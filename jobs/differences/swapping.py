@@ -25,7 +25,7 @@ import polars as pl
 
 from features.contract import type_text
 from features.fitted import Fitted
-from jobs.evidence import differing
+from jobs.differences import differing
 from jobs.exits import failure_of, known_failures
 from jobs.steps.scoring import (
     ScoreNotFinite,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jobs.definition import Job
-    from jobs.evidence.differing import Side
+    from jobs.differences.differing import Side
     from jobs.store.home import Home
     from jobs.store.ledger import Mutation
     from jobs.store.registry import ModelVersion

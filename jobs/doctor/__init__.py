@@ -1,0 +1,1 @@
+"""The doctor: what is wrong with a machine, told before the night finds out."""

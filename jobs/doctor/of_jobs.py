@@ -1,0 +1,183 @@
+"""Checks of each job, in the order in which a night needs what they look at; and, afterwards, of what analysts see."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from jobs.definition import job_names, load_job
+from jobs.doctor.checking import Check, NotYet
+from jobs.doctor.of_the_place import OwnerWrong, is_free
+from jobs.queries.declaration import Role
+from jobs.queries.released import require_released
+from jobs.store.events import read_chain
+from jobs.store.objects import ObjectDamaged, check_seals
+from jobs.store.registry import (
+    GOLDEN_ROWS,
+    read_lock_file,
+    read_model_text,
+    read_training_record,
+    read_version,
+    version_folder,
+)
+from jobs.store.views import shown_state, wanted_state
+from jobs.warehouse.bounds import bounds_of
+from jobs.warehouse.duckdb_file import open_duckdb_file
+from jobs.warehouse.engine import connect, first_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jobs.doctor.checking import Patient
+
+_DAY = timedelta(days=1)
+_TOLERATED = timedelta(minutes=5)
+_HOLDER_BYTES = 200
+
+
+class ViewsBehind(Exception):
+    """Analysts do not see what the events say."""
+
+
+class ClockWrong(Exception):
+    """The clock says that something recorded has not happened yet."""
+
+
+def definition(patient: Patient, name: str) -> str:
+    """The job's TOML, its feature module and its parameters can be used."""
+    job = load_job(name)
+    features, parameters = job.features().FEATURE_SET, job.parameters()
+    patient.jobs[name] = job
+    return f"{features.name} version {features.version}, {len(features.names)} columns, {parameters.rounds} trees"
+
+
+def sql(patient: Patient, name: str) -> str:
+    """Its SQL is released and unedited."""
+    queries = patient.jobs[name].queries()
+    for query in queries:
+        require_released(query)
+    patient.queries[name] = queries
+    return f"{len(queries)} queries, released and unedited"
+
+
+def lock(patient: Patient, name: str) -> str:
+    """Who works on the job now; a busy job is no fault."""
+    path = patient.home.lock(name)
+    if is_free(path):
+        return "free"
+    with path.open("rb") as file:
+        holder = file.read(_HOLDER_BYTES).decode(errors="replace")
+    return f"held by {holder or 'a process that is just starting'}"
+
+
+def warehouse(patient: Patient, name: str) -> str:
+    """It can be read, and has the tables and columns that each query asks for; no row is read."""
+    job, path = patient.jobs[name], patient.settings.warehouse_file
+    as_of = patient.settings.today(job.calendar)
+    spill = patient.home.root / "staging"
+    with open_duckdb_file(path, job.calendar, job.horizon_days, spill) as extraction:
+        for query in patient.queries[name]:
+            bounds = bounds_of(query, as_of, as_of - _DAY, job.horizon_days)
+            if bounds is not None:
+                extraction.check_columns(query, bounds)
+    return f"{path} has what {len(patient.queries[name])} queries ask for"
+
+
+def events(patient: Patient, name: str) -> str:
+    """The job's chain of events is whole."""
+    chain = patient.chains[name] = read_chain(patient.home, name)
+    last = f", the last at {chain.events[-1].at}" if chain.events else ""
+    return f"{len(chain.events)} in a whole chain{last}"
+
+
+def nights(patient: Patient, name: str) -> str:
+    """What the clock says, and how many nights are missed; the next run catches up, so that is no fault."""
+    from jobs.steps.nights import plan  # noqa: PLC0415  it loads LightGBM, which may not load
+
+    job, chain, told = patient.jobs[name], patient.chains[name], patient.settings
+    newest = max((datetime.fromisoformat(event.at) for event in chain.events), default=told.now)
+    if newest > told.now + _TOLERATED:
+        raise ClockWrong(f"the clock says {told.now.isoformat()}, and {newest.isoformat()} is on record; set the clock")
+    today = told.today(job.calendar)
+    open_nights, waiting = plan(chain, today)
+    missed = sum(1 for night in open_nights if night < today) + waiting
+    tonight = "closed" if today in chain.closed() else "open"
+    pinned = " (SCORE_TODAY)" if told.pinned_today else ""
+    return (
+        f"{today} in {job.calendar.zone_name}{pinned} is {tonight}; missed before it: {missed or 'none'}; "
+        f"the next begins at {job.cutoff(today + _DAY).at.isoformat()}"
+    )
+
+
+def champion(patient: Patient, name: str) -> str:
+    """There is one for tonight, every file of it is whole, and it is of this SQL and these features."""
+    from jobs.evidence.golden import read_golden_night  # noqa: PLC0415  it loads LightGBM, which may not load
+    from jobs.steps.scoring import SqlOfAnotherVersion, matching_features  # noqa: PLC0415
+
+    job, found = patient.jobs[name], patient.home
+    version = read_version(found, name, patient.chains[name].champion(patient.settings.today(job.calendar)))
+    read_model_text(found, version)
+    read_lock_file(found, version)
+    read_training_record(found, version)
+    night = read_golden_night(found, version)
+    check_seals({version_folder(found, version) / GOLDEN_ROWS: version.golden.rows_seal, **night.seals(found)})
+    matching_features(job, version)
+    scoring = [query for query in patient.queries[name] if query.declaration.role is not Role.LABELS]
+    others = [query.path.name for query in scoring if version.sql_fingerprints.get(query.table) != query.fingerprint]
+    if others:
+        raise SqlOfAnotherVersion(
+            f"model {version.version} was trained with other SQL than {', '.join(others)}; name the versions of its "
+            "training in the job's TOML, or train again and promote"
+        )
+    patient.champions[name] = version
+    return f"{version.version}, whole"
+
+
+def golden(patient: Patient, name: str) -> str:
+    """It gives its golden rows, and in another environment its golden night, the same bits here."""
+    from jobs.evidence.golden import ready, side_by_side  # noqa: PLC0415  it loads LightGBM, which may not load
+
+    found = ready(patient.jobs[name], patient.home, patient.champions[name])
+    return f"proven equal by {' and '.join(found.proven_by)}; {side_by_side(found.differences)}"
+
+
+def scores(patient: Patient, _job: str) -> str | NotYet:
+    """Analysts see what the events say, can read it, and cannot write it."""
+    found = patient.home
+    jobs = [load_job(name) for name in job_names()]
+    chains = [read_chain(found, job.name) for job in jobs]
+    path = found.published
+    if not path.is_file() and not any(chain.first_shown() for chain in chains):
+        return NotYet("nothing was published yet")
+    if not all(is_free(found.lock(job.name)) for job in jobs):
+        return NotYet("a job is being worked on")
+    if shown_state(path) != wanted_state(found, chains):
+        raise ViewsBehind(f"{path} does not show what the events say; it is built anew by: score run")
+    if path.stat().st_mode & 0o222:
+        raise OwnerWrong(f"{path} can be written; chmod a-w {path}")
+    shown = [chain.job for chain in chains if chain.current()]
+    return f"{path} shows what the events say: {sum(_count(path, job) for job in shown):,} rows of the newest night"
+
+
+def _count(path: Path, job: str) -> int:
+    try:
+        with connect(path, read_only=True) as con:
+            [(count,)] = con.execute(f'SELECT count(*) FROM "{job}_latest"').fetchall()  # noqa: S608  a name of ours
+    except duckdb.Error as error:
+        raise ObjectDamaged(f"analysts cannot read {path}: {first_line(error)}; see: score verify --all") from None
+    return int(count)
+
+
+OF_A_JOB = (
+    Check("definition", definition),
+    Check("sql", sql, needs=("definition",)),
+    Check("lock", lock, needs=("home",)),
+    Check("warehouse", warehouse, needs=("home", "sql")),
+    Check("events", events, needs=("home",)),
+    Check("nights", nights, needs=("definition", "events", "engine")),
+    Check("champion", champion, needs=("sql", "events", "engine")),
+    Check("golden", golden, needs=("champion",)),
+)
+AFTERWARDS = (Check("scores", scores, needs=("home",)),)
