@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jobs.exits import Failure
 
 _WIDE = 400  # columns of a table that no terminal cuts
-_NARROW, _LEAST = 80, 20  # columns of a narrow terminal, and what of them a last cell has at least
+_NARROW, _LEAST = 80, 20  # columns of a page, and what of them a last cell has at least
 _BAR = 40  # columns of the longest bar
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -107,9 +107,10 @@ def _width() -> int:
 
 
 def narrowed(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The rows of a table of texts, the last cell of each cut to what a narrow terminal has left for it."""
+    """The rows of a table of texts, the last cell of each cut to what the terminal, or else a page, has left for it."""
     widths = [max(map(len, column)) + 2 for column in zip(headings, *rows, strict=True)]
-    left = max(_LEAST, _NARROW - sum(widths[:-1]))
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    left = max(_LEAST, (get_terminal_size().columns if terminal else _NARROW) - sum(widths[:-1]))
     return [[*row[:-1], shorten(row[-1], left, placeholder=" ...")] for row in rows]
 
 

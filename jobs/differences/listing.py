@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jobs.differences.showing import first_keys
@@ -172,7 +173,7 @@ def _say_rows(found: Rewriting) -> None:
     shown = found.rows[:_MOST_LINES]
     headings = ("table", "key", "kind", "nights", f"before {arrow()} after")
     rows = [
-        (row.mutation.table, _key(row.mutation), row.mutation.kind.value, str(len(row.nights)), _values(row.mutation))
+        (row.mutation.table, _key(row.mutation), row.mutation.kind.value, str(len(row.nights)), values(row.mutation))
         for row in shown
     ]
     table(headings, narrowed(headings, rows), numbers=("nights",))
@@ -184,7 +185,7 @@ def _key(mutation: Mutation) -> str:
     return " ".join(str(value) for value in mutation.key.values())
 
 
-def _values(mutation: Mutation) -> str:
+def values(mutation: Mutation) -> str:
     """What differs; of a row that vanished or was inserted, what stands in it beside its key."""
     before, after = mutation.before or {}, mutation.after or {}
     if mutation.before is None or mutation.after is None:
@@ -194,6 +195,8 @@ def _values(mutation: Mutation) -> str:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ").removesuffix("+00:00").removesuffix(":00") + "Z"
     return "null" if value is None else str(value)
 
 

@@ -16,6 +16,8 @@ import pytest
 from features import flight_delay
 from jobs import definition
 from jobs.cli import call
+from jobs.evidence.listing import values
+from jobs.store.ledger import Kind, Mutation
 from tests.jobs.evidence.tampering import flip
 
 if TYPE_CHECKING:
@@ -394,3 +396,14 @@ def test_a_row_that_moved_is_listed_with_both_instants(nights: World) -> None:
     assert row["kind"] == "moved"
     assert datetime.fromisoformat(row["before"]["known_at"]) == was.astimezone(UTC)
     assert datetime.fromisoformat(row["after"]["known_at"]) == datetime(2013, 4, 11, 23, tzinfo=UTC)
+
+
+def test_values_are_shown_short_and_without_the_key() -> None:
+    """Instants in UTC, to the minute where that is all there is."""
+    noon, later = datetime(2013, 4, 11, 12, tzinfo=UTC), datetime(2013, 4, 11, 12, 0, 30, tzinfo=UTC)
+    key = {"flight": 7}
+    moved = Mutation("outcomes", Kind.MOVED, key, {"at": noon, "late": None}, {"at": later, "late": True}, {}, {})
+    gone = Mutation("outcomes", Kind.VANISHED, key, {"flight": 7, "at": noon, "dest": "SEA"}, None, {}, None)
+
+    assert values(moved) == "at 2013-04-11 12:00Z → 2013-04-11 12:00:30Z, late null → True"
+    assert values(gone) == "at 2013-04-11 12:00Z, dest SEA"
