@@ -110,7 +110,7 @@ def narrowed(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[lis
     """The rows of a table of texts, the last cell of each cut to what the terminal, or else a page, has left for it."""
     widths = [max(map(len, column)) + 2 for column in zip(headings, *rows, strict=True)]
     terminal = sys.stdout is not None and sys.stdout.isatty()
-    left = max(_LEAST, (get_terminal_size().columns if terminal else _NARROW) - sum(widths[:-1]))
+    left = max(_LEAST, (_width() if terminal else _NARROW) - sum(widths[:-1]))
     return [[*row[:-1], shorten(row[-1], left, placeholder=" ...")] for row in rows]
 
 

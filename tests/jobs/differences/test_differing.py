@@ -23,12 +23,16 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
-from jobs.evidence.swapping import swapped
+from jobs.differences.swapping import swapped
 
 from features import flight_delay
 from features.fitted import Fitted
 from jobs import definition
 from jobs.cli import call
+<<<<<<< ours
+=======
+from jobs.differences.swapping import swapped
+>>>>>>> theirs
 from jobs.store import runs
 from jobs.store.documents import write_document
 from jobs.store.home import Home
@@ -405,8 +409,13 @@ def test_the_same_frame_from_other_rows_moves_nothing_but_by_the_model(
     night.world.sql("UPDATE airports SET tzone = 'Mars/Olympus' WHERE faa = 'JFK'")
     new = night.world.run("backfill", "--as-of", NIGHT, "--restate", "--json").json["runs"][0]
     night.runs = {**night.runs, "new": new["run_id"]}
-    change_the_code(monkeypatch)
+    built = flight_delay.build_features
 
+    def sees_the_zone(tables: dict, cutoffs: list, only: object = None) -> pl.DataFrame:
+        frame, zones = built(tables, cutoffs, only), tables["airports"].collect().get_column("tzone").to_list()
+        return with_other_minutes(frame) if "Mars/Olympus" in zones else frame
+
+    monkeypatch.setattr(flight_delay, "build_features", sees_the_zone)
     document = night.diff("b2", "new", "--json").json
     assert moved(document) == ["model"]
     assert document["same"] == ["night", "SQL", "feature set", "feature values", "environment"]

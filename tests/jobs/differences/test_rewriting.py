@@ -16,7 +16,7 @@ import pytest
 from features import flight_delay
 from jobs import definition
 from jobs.cli import call
-from jobs.evidence.listing import values
+from jobs.differences.listing import values
 from jobs.store.ledger import Kind, Mutation
 from tests.jobs.evidence.tampering import flip
 
