@@ -23,16 +23,12 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
-from jobs.differences.swapping import swapped
 
 from features import flight_delay
 from features.fitted import Fitted
 from jobs import definition
 from jobs.cli import call
-<<<<<<< ours
-=======
 from jobs.differences.swapping import swapped
->>>>>>> theirs
 from jobs.store import runs
 from jobs.store.documents import write_document
 from jobs.store.home import Home
