@@ -301,7 +301,7 @@ def test_the_model_is_the_champion_of_the_night_or_the_one_that_is_named(world: 
     champion = load_model(JOB)
     challenger = world.run("train", "--as-of", "2013-04-15", "--json").json["model_version"]
     world.run("run", "--as-of", NIGHT)
-    world.run("promote", challenger, "--from", "2013-04-20", "--reason", "a test")
+    world.run("promote", challenger, "--unproven", "--from", "2013-04-20", "--reason", "a test")
 
     assert load_model(JOB, as_of="2013-04-19").version == champion.version
     assert load_model(JOB, as_of="2013-04-20").version == challenger
