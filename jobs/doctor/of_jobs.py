@@ -23,9 +23,9 @@ from jobs.store.registry import (
     version_folder,
 )
 from jobs.store.views import shown_state, wanted_state
-from jobs.warehouse.bounds import bounds_of
-from jobs.warehouse.duckdb_file import open_duckdb_file
+from jobs.warehouse.bounds import bounded
 from jobs.warehouse.engine import connect, first_line
+from jobs.warehouse.opening import examine_warehouse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,15 +74,11 @@ def lock(patient: Patient, name: str) -> str:
 
 def warehouse(patient: Patient, name: str) -> str:
     """It can be read, and has the tables and columns that each query asks for; no row is read."""
-    job, path = patient.jobs[name], patient.settings.warehouse_file
+    job, address = patient.jobs[name], patient.settings.warehouse
     as_of = patient.settings.today(job.calendar)
-    spill = patient.home.root / "staging"
-    with open_duckdb_file(path, job.calendar, job.horizon_days, spill) as extraction:
-        for query in patient.queries[name]:
-            bounds = bounds_of(query, as_of, as_of - _DAY, job.horizon_days)
-            if bounds is not None:
-                extraction.check_columns(query, bounds)
-    return f"{path} has what {len(patient.queries[name])} queries ask for"
+    asks = bounded(patient.queries[name], as_of, as_of - _DAY, job.horizon_days)
+    examine_warehouse(address, job, asks, patient.home.root / "staging")
+    return f"{address} has what {len(asks)} queries ask for"
 
 
 def events(patient: Patient, name: str) -> str:

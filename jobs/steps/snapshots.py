@@ -29,8 +29,8 @@ from jobs.store.snapshots import (
     snapshot_folder,
     with_seals,
 )
-from jobs.warehouse.bounds import bounds_of
-from jobs.warehouse.duckdb_file import open_duckdb_file
+from jobs.warehouse.bounds import bounded
+from jobs.warehouse.opening import open_warehouse
 from jobs.warehouse.source_types import require_same_types
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from jobs.store.home import Home
     from jobs.store.opening import Locate
     from jobs.warehouse.bounds import Bounds
-    from jobs.warehouse.duckdb_file import Extraction
+    from jobs.warehouse.extraction import Extraction
 
 
 class ExtractEmpty(Exception):
@@ -131,10 +131,10 @@ def _look(
         store = ObjectStore(home.objects, staged)
         for snapshot in earlier:
             store.known |= {part.digest: part.seal for table in snapshot.tables for part in table.partitions}
-        with open_duckdb_file(settings.warehouse_file, job.calendar, job.horizon_days, staged) as extraction:
-            bounded = _bounded(queries, as_of, first_night, job.horizon_days)
-            types = _source_types(home, job.name, [query for query, _ in bounded], extraction)
-            tables = tuple(_table(query, bounds, extraction, store, types[query.table]) for query, bounds in bounded)
+        asks = bounded(queries, as_of, first_night, job.horizon_days)
+        with open_warehouse(settings.warehouse, job, asks, staged) as extraction:
+            types = _source_types(home, job.name, [query for query, _ in asks], extraction)
+            tables = tuple(_table(query, bounds, extraction, store, types[query.table]) for query, bounds in asks)
         snapshot = Snapshot(job.name, as_of, first_night, job.calendar.zone_name, tables)
         before = earlier[0] if earlier else None
         found = compare(before, snapshot, stored_rows(home), rows_at(store.path)) if before else None
@@ -152,14 +152,6 @@ def _to_compare(home: Home, job: str, as_of: date, first_night: date) -> list[Sn
     snapshots = [read_snapshot(home, job, each.as_of, each.digest) for each in near]
     scoring = first_night == as_of
     return sorted(snapshots, key=lambda each: each.scoring != scoring)
-
-
-def _bounded(
-    queries: Sequence[Query], as_of: date, first_night: date, horizon_days: int
-) -> tuple[tuple[Query, Bounds], ...]:
-    """The queries that are read for these nights, with their bounds, in the order of the job."""
-    bounded = ((query, bounds_of(query, as_of, first_night, horizon_days)) for query in queries)
-    return tuple((query, bounds) for query, bounds in bounded if bounds is not None)
 
 
 def _source_types(
