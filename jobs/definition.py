@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _MOST_DAYS = 36_500
-_RESERVED = frozenset({"built_from", "publications", "runs", "staging", "views"})
+_RESERVED = frozenset({"built_from", "publications", "runs", "scores", "staging", "views"})
 
 
 class JobRefused(Exception):
