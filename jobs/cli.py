@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -396,7 +397,19 @@ def main() -> NoReturn:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads of LightGBM then do not burn the other core
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
-    sys.exit(call(sys.argv[1:]))
+    code = call(sys.argv[1:])
+    watch = sys.modules.get("jobs.warehouse.servers.watch")
+    if watch is not None and watch.threads_were_left():
+        _flush()
+        os._exit(code)  # a driver still waits for a server, and must not be taken down under the thread that does
+    sys.exit(code)
+
+
+def _flush() -> None:
+    """Write out what was printed; a stream that cannot take it changes nothing."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with suppress(OSError):
+            stream.flush()
 
 
 def call(arguments: Sequence[str]) -> int:
