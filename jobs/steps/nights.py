@@ -43,6 +43,7 @@ MOST_NIGHTS = 40
 INCOMPLETE = 3
 _DAY = timedelta(days=1)
 _OF_THE_NIGHT = {65, 81}
+_UNAVAILABLE = 69
 _OF_THE_ENVIRONMENT = (GoldenRowsDiffer, GoldenNightDiffers)  # 81 too, but no night is scored here
 
 
@@ -150,7 +151,7 @@ def run_nightly(desk: Desk, as_of: date, wait_s: float = 0.0) -> list[Outcome]:
         chain = read_chain(desk.home, desk.job.name)
         nights, waiting = plan(chain, as_of)
         outcomes = list(_each(desk, nights, Wish(reason=NIGHTLY)))
-    make_visible(desk)  # what a kill, a server that was down, or a move of the home left to do
+    make_visible(desk, server=not _unavailable(outcomes))  # what a kill, or a move of the home, left to do
     return outcomes if not waiting else [*outcomes, _too_many(desk.job, nights[-1] + _DAY, as_of, waiting)]
 
 
@@ -209,11 +210,17 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
     return Outcome(job.name, as_of, status, run, ready=prepared, history_only=not wish.show)
 
 
-def make_visible(desk: Desk) -> None:
+def _unavailable(outcomes: Sequence[Outcome]) -> bool:
+    """Whether the warehouse was of no use just now: then it is not waited for again."""
+    failure = outcomes[-1].failure if outcomes else None
+    return failure is not None and failure.code == _UNAVAILABLE
+
+
+def make_visible(desk: Desk, *, server: bool = True) -> None:
     """Show what the events say: in the database of the home, and in the score tables of a server; twice is once."""
     refresh_views(desk.home, desk.all_jobs)
     address = desk.settings.warehouse
-    if isinstance(address, ServerAddress) and address.engine is POSTGRESQL:
+    if server and isinstance(address, ServerAddress) and address.engine is POSTGRESQL:
         from jobs.warehouse.servers.score_tables import publish_tables  # noqa: PLC0415  a file needs no driver
 
         publish_tables(address, desk.home, desk.all_jobs, desk.tell)
