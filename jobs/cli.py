@@ -59,6 +59,10 @@ def program(
 def demo(
     *,
     load_only: Annotated[bool, typer.Option("--load-only", help="Only make the sample warehouse.")] = False,
+    warehouse: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Make it there: duckdb:///PATH or postgresql://USER@HOST/DATABASE."),
+    ] = None,
     until: Annotated[
         date | None,
         typer.Option(parser=date_of, metavar="DATE", help="Load only what was known before that day began."),
@@ -67,9 +71,10 @@ def demo(
     json: Json = False,
 ) -> None:
     """Load real flights of 2013, train, score a week night by night, replay it, and say where everything lies."""
+    from jobs.settings import with_warehouse
     from jobs.steps.demo import load_demo, show_demo, show_loaded, whole_demo
 
-    screen, settings = _screen(as_json=json), _settings()
+    screen, settings = _screen(as_json=json), with_warehouse(_settings(), warehouse)
     from jobs.screen import progress
 
     with progress() as tell:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.warehouse.addresses import SILENCE_S, AddressRefused, FileAddress, read_server_address
+from jobs.warehouse.addresses import (
+    SILENCE_S,
+    AddressRefused,
+    FileAddress,
+    ServerAddress,
+    has_password,
+    read_server_address,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,6 +95,23 @@ def read_address(url: str, silence_s: float = SILENCE_S) -> Address:
         "it must look like duckdb:///path/to/warehouse.duckdb (an absolute path has four slashes) or like "
         "postgresql://user@host:5432/database"
     )
+
+
+def with_warehouse(settings: Settings, url: str | None) -> Settings:
+    """The settings with the warehouse that a command line names.
+
+    Raises:
+        AddressRefused: if it names none, or gives a password, which everybody on the machine could read there.
+    """
+    if url is None:
+        return settings
+    address = read_address(url)
+    if isinstance(address, ServerAddress) and has_password(address):
+        raise AddressRefused(
+            "a password on the command line can be read by everybody on this machine; put the URL into "
+            "SCORE_WAREHOUSE, or the password into PGPASSWORD or ~/.pgpass"
+        )
+    return replace(settings, warehouse=address)
 
 
 def _silence(text: str) -> float:

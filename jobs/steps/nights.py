@@ -22,7 +22,7 @@ from jobs.store.registry import read_version
 from jobs.store.runs import FEATURES_FILE, SCORES_FILE, Run, ScoresDiffer, find_run, keep_run, read_run, run_folder
 from jobs.store.snapshots import read_snapshot
 from jobs.store.views import refresh_views
-from jobs.warehouse.addresses import POSTGRESQL, ServerAddress
+from jobs.warehouse.addresses import publishes_tables
 from jobs.warehouse.engine import connect
 
 if TYPE_CHECKING:
@@ -150,7 +150,9 @@ def run_nightly(desk: Desk, as_of: date, wait_s: float = 0.0) -> list[Outcome]:
         chain = read_chain(desk.home, desk.job.name)
         nights, waiting = plan(chain, as_of)
         outcomes = list(_each(desk, nights, Wish(reason=NIGHTLY)))
-    make_visible(desk)  # what a kill, a server that was down, or a move of the home left to do
+    refresh_views(desk.home, desk.all_jobs)  # what a kill, or a move of the home, left to do
+    if not outcomes[-1].last:
+        publish_on_server(desk)  # what was not shown there because it was down
     return outcomes if not waiting else [*outcomes, _too_many(desk.job, nights[-1] + _DAY, as_of, waiting)]
 
 
@@ -205,15 +207,15 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
     scored = score_snapshot(job, home, snapshot, version, prepared.model, desk.threads)
     run = keep_scored(desk, scored, prepared)
     status = _show(desk, chain, run, wish)
-    make_visible(desk)
+    refresh_views(home, desk.all_jobs)
+    publish_on_server(desk)
     return Outcome(job.name, as_of, status, run, ready=prepared, history_only=not wish.show)
 
 
-def make_visible(desk: Desk) -> None:
-    """Show what the events say: in the database of the home, and in the score tables of a server; twice is once."""
-    refresh_views(desk.home, desk.all_jobs)
+def publish_on_server(desk: Desk) -> None:
+    """Bring the score tables of a server to what the events say; where the warehouse is a file there are none."""
     address = desk.settings.warehouse
-    if isinstance(address, ServerAddress) and address.engine is POSTGRESQL:
+    if publishes_tables(address):
         from jobs.warehouse.servers.score_tables import publish_tables  # noqa: PLC0415  a file needs no driver
 
         publish_tables(address, desk.home, desk.all_jobs, desk.tell)
