@@ -186,9 +186,10 @@ def refusal(address: ServerAddress, error: dbapi.Error) -> Exception:
 
 
 def _said(address: ServerAddress, text: str) -> str:
-    """The first line of what a library said that says something, without its prefixes, without a password."""
+    """What the server said, else the first line of the library's own, without its prefixes, without a password."""
     lines = [line.strip() for line in address.without_secrets(text).splitlines()]
-    first = next(filter(None, lines), "nothing")
+    server = next(filter(None, map(postgres.SAID.search, lines)), None)
+    first = server[1] if server else next(filter(None, lines), "nothing")
     for prefix in ("IO: ", "UNKNOWN: ", "[libpq] ", "Failed to connect: "):
         first = first.removeprefix(prefix)
     return first[:300]
