@@ -389,12 +389,14 @@ def skip(job: OneJob = None, *, as_of: AsOf, reason: Reason, json: Json = False)
 
 @app.command()
 def release(job: JobName = None, *, json: Json = False) -> None:
-    """Check the SQL of a job that is not released yet, and put it on the list of what is never edited again."""
+    """Check new SQL, put it on the list of what is never edited again, and render it for other engines."""
     from jobs.queries.released import release as put_on_list
+    from jobs.queries.rendering import renew_renderings
     from jobs.steps.reports import show_released
 
     released = {each.name: put_on_list(each.sql_folder) for each in _jobs(job)}
-    show_released(_screen(as_json=json), released)
+    renewed = {each.name: renew_renderings(each.sql_folder) for each in _jobs(job)}
+    show_released(_screen(as_json=json), released, renewed)
 
 
 def main() -> NoReturn:

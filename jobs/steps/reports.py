@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jobs.evidence.golden import Differences, Ready
     from jobs.evidence.retraining import Retrained
     from jobs.evidence.verifying import Verdict
+    from jobs.queries.rendering import Renewed
     from jobs.screen import Screen
     from jobs.steps.nights import Outcome
     from jobs.steps.snapshots import Look
@@ -307,11 +308,22 @@ def show_skipped(screen: Screen, job: str, event: Event) -> None:
     screen.show(content, lambda: say(f"skipped {job} as of {event.as_of}: {event.reason}"))
 
 
-def show_released(screen: Screen, released: Mapping[str, Sequence[str]]) -> None:
-    """Which SQL files were put on the list."""
+def show_released(screen: Screen, released: Mapping[str, Sequence[str]], renewed: Mapping[str, Renewed]) -> None:
+    """Which SQL files were put on the list, which renderings were written, and what some engine cannot be given."""
 
     def lines() -> None:
         for job, names in released.items():
             say(f"{job}: {'released ' + ', '.join(names) if names else 'nothing new to release'}")
+            for path in renewed[job].written:
+                say(f"{job}: rendered {path.parent.name}/{path.name}; review it")
+            for refusal in renewed[job].refused:
+                say(f"{job}: not rendered: {refusal}")
 
-    screen.show({"released": {job: list(names) for job, names in released.items()}}, lines)
+    content = {
+        "released": {job: list(names) for job, names in released.items()},
+        "rendered": {
+            job: [f"{path.parent.name}/{path.name}" for path in each.written] for job, each in renewed.items()
+        },
+        "not_rendered": {job: [str(refusal) for refusal in each.refused] for job, each in renewed.items()},
+    }
+    screen.show(content, lines)
