@@ -10,6 +10,7 @@ import os
 import sys
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from multiprocessing.context import ForkServerContext, ForkServerProcess
 
+ROOT = Path(__file__).resolve().parents[1]
 _LONG_S = 120.0
 
 
@@ -25,6 +27,14 @@ def fork_server() -> ForkServerContext:
     """Where processes come from; it ends with this process."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.preloaded", "tests.processes"])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(ROOT)  # it imports before it is told where this process imports from
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
     return context
 
 

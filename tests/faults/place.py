@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from jobs.kill_points import VARIABLE
+from tests.faults.analysts import Seen, look, open_duckdb
 from tests.processes import Program, start
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ DELETE FROM flight_outcomes WHERE flight_date < DATE '2013-04-04';
 DELETE FROM scheduled_flights WHERE flight_date < DATE '2013-04-04';
 DELETE FROM weather WHERE observed_at < TIMESTAMPTZ '2013-04-09 00:00:00+00';
 """
-_SHOWN = (
-    "SELECT as_of::VARCHAR, run_id, count(*), bit_xor(hash(shown)) FROM ({rows}) AS shown GROUP BY ALL ORDER BY ALL"
-)
-_ROWS = "SELECT * EXCLUDE (scored_at) FROM flight_delay"
 
 
 @dataclass(frozen=True)
@@ -60,9 +57,13 @@ class Place:
         return program.out
 
     def shown(self) -> list[tuple[str, str, int, int]]:
-        """What analysts see, with a plain DuckDB: as-of, run, rows, and a checksum of them, scored_at apart."""
-        with duckdb.connect(str(self.home / "scores.duckdb"), read_only=True) as con:
-            return con.execute(_SHOWN.format(rows=_ROWS)).fetchall()
+        """What an analyst sees now: as-of, run, rows, and a checksum of them."""
+        return list(self.look().shown)
+
+    def look(self) -> Seen:
+        """What an analyst sees now, with a plain DuckDB."""
+        with open_duckdb(self.home) as con:
+            return look(con)
 
     def facts(self) -> dict[str, object]:
         """All that may not depend on what happened on the way: every kept file that holds no clock or host."""
@@ -72,9 +73,12 @@ class Place:
             for path in self.home.glob(pattern)
             if path.name not in {"execution.json", "trained.json"}
         }
-        events = [json.loads(path.read_text())["body"] for path in sorted(self.home.glob("events/*/[0-9]*.json"))]
-        told = [{name: body[name] for name in sorted(body) if name not in {"at", "previous"}} for body in events]
+        told = [{name: body[name] for name in sorted(body) if name not in {"at", "previous"}} for body in self.events()]
         return {"files": files, "events": told, "shown": self.shown() if (self.home / "scores.duckdb").exists() else []}
+
+    def events(self) -> list[dict[str, object]]:
+        """What was decided and published, oldest first."""
+        return [json.loads(path.read_text())["body"] for path in sorted(self.home.glob("events/*/[0-9]*.json"))]
 
     def left_over(self) -> list[Path]:
         """What no one will ever read: in staging, or half-written."""
