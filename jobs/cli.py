@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from jobs.kill_points import arm
 from jobs.options import AsOf, JobName, Json, MaybeAsOf, OneJob, OnlyAsOf, Reason, Threads, Wait, date_of
 
 if TYPE_CHECKING:
@@ -422,6 +423,7 @@ def _flush() -> None:
 def call(arguments: Sequence[str]) -> int:
     """The exit code of one call; failures are printed."""
     try:
+        arm(os.environ)
         return app(args=list(arguments), prog_name="score", standalone_mode=False) or 0
     except typer.TyperException as error:
         return _fail(arguments, 2, _usage(error)) if error.format_message() else 2  # help was printed instead

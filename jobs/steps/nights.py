@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jobs.environment import code, environment, host, lock_sha256, processor
 from jobs.evidence.golden import GoldenNightDiffers, GoldenRowsDiffer, ready
 from jobs.exits import Failure, failure_of, known_failures
+from jobs.kill_points import reach
 from jobs.screen import silent
 from jobs.steps.begun import require_begun
 from jobs.steps.scoring import matching_features, score_snapshot
@@ -206,7 +207,9 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
     snapshot = snapshot_to_score(job, desk.settings, home, chain, as_of, restate=wish.restate)
     scored = score_snapshot(job, home, snapshot, version, prepared.model, desk.threads)
     run = keep_scored(desk, scored, prepared)
+    reach("run-kept")
     status = _show(desk, chain, run, wish)
+    reach("published")
     refresh_views(home, desk.all_jobs)
     publish_on_server(desk)
     return Outcome(job.name, as_of, status, run, ready=prepared, history_only=not wish.show)
@@ -298,6 +301,7 @@ def keep_scored(desk: Desk, scored: Scored, prepared: Ready) -> Run:
             FEATURES_FILE: write_parquet(con, scored.features, folder / FEATURES_FILE),
         }
         con.close()
+        reach("run-files-written")
         run = Run(
             inputs=scored.inputs,
             row_count=scored.scores.height,

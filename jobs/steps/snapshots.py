@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from jobs.environment import environment, host
+from jobs.kill_points import reach
 from jobs.queries.released import require_released
 from jobs.steps.begun import require_begun
 from jobs.store.digest import type_name
@@ -92,6 +93,7 @@ def take_snapshot(job: Job, settings: Settings, home: Home, as_of: date, *, firs
     """Look at the warehouse as of a date and keep what was seen, for features of the nights from `first_night` on."""
     with _look(job, settings, home, as_of, first_night or as_of) as (look, store, staged):
         lay_there = store.keep()
+        reach("snapshot-objects-kept")
         tables = tuple(with_seals(table, lay_there) for table in look.snapshot.tables)
         snapshot = replace(look.snapshot, tables=tables)
         if not snapshot_folder(home, job.name, as_of, snapshot.digest).exists():
@@ -208,6 +210,7 @@ def _table(
         raise ExtractTorn(
             f"{query.path.name}: {arrived} rows arrived of the {counted} that the warehouse counted; run again"
         )
+    reach("table-extracted")
     return TableSnapshot(
         name=query.table,
         version=query.version,

@@ -11,6 +11,7 @@ import polars as pl
 from features.contract import type_text
 from jobs.environment import code, environment, host, lock_file, lock_sha256, processor
 from jobs.evidence.golden import keep_golden
+from jobs.kill_points import reach
 from jobs.screen import silent
 from jobs.steps.begun import require_begun
 from jobs.steps.snapshots import find_kept, take_snapshot
@@ -106,6 +107,7 @@ def train_version(
         golden = keep_golden(job, home, folder, snapshot, rows.built, rows.fitted, model)
         version = _version(job, snapshot, rows, trained, golden)
         keep_version(home, folder, version, trained.text, lock_file(), _record(settings, threads))
+    reach("version-kept")
     return Trained(version, trained.rows, _promote_first(job, settings, home, version))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, cast
 
+from jobs.kill_points import reach
 from jobs.store.documents import Json, json_digest, read_document, write_document
 from jobs.store.home import dated_folders, settle
 from jobs.store.objects import FileSeal
@@ -87,6 +88,7 @@ def keep_run(home: Home, run: Run, folder: Path, execution: dict[str, Json]) -> 
     """Write manifest and execution record into a staged folder that holds the run's files, and put it in place."""
     write_document(folder / "execution.json", "execution", execution)
     write_document(folder / "manifest.json", "run", _to_json(run))
+    reach("run-beside")
     settle(folder, run_folder(home, run.inputs))
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, cast
 
+from jobs.kill_points import reach
 from jobs.store.documents import Json, json_digest, read_document, write_document
 from jobs.store.home import dated_folders, settle
 from jobs.store.objects import FileSeal, object_path
@@ -150,6 +151,7 @@ def keep_snapshot(home: Home, snapshot: Snapshot, staged: Path, taken: dict[str,
     folder.mkdir()
     write_document(folder / "taken.json", "snapshot taken", taken)
     write_document(folder / "manifest.json", "snapshot", _to_json(snapshot))
+    reach("snapshot-beside")
     settle(folder, snapshot_folder(home, snapshot.job, snapshot.as_of, snapshot.digest))
 
 
