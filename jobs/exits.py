@@ -97,6 +97,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.definition.JobRefused": 78,
     "jobs.doctor.of_jobs.ClockWrong": 78,
     "jobs.doctor.of_the_installation.InstallationDiffers": 78,
+    "jobs.doctor.of_the_telling.TellingRefused": 78,
     "jobs.queries.released.QueryNotReleased": 78,
     "jobs.queries.source.DeclarationRefused": 78,
     "jobs.queries.source.QueryRefused": 78,
