@@ -103,6 +103,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.doctor.of_the_installation.InstallationDiffers": 78,
     "jobs.queries.dialects.NotRenderable": 78,
     "jobs.kill_points.KillPointUnknown": 78,
+    "jobs.doctor.of_the_telling.TellingRefused": 78,
     "jobs.queries.released.QueryNotReleased": 78,
     "jobs.queries.rendering.RenderingStale": 78,
     "jobs.queries.source.DeclarationRefused": 78,

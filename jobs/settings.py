@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +35,15 @@ class SettingRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told how a command went, as the environment names them; empty is nobody. The ping URL is a secret."""
+
+    log: str = ""
+    metrics: str = ""
+    ping: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the environment and the clock said when the program started."""
 
@@ -44,6 +53,7 @@ class Settings:
     clock: Callable[[], datetime]
     pinned_today: date | None
     program: str
+    told: Told = Told()
 
     def today(self, calendar: Calendar) -> date:
         """The day that it is in the job's zone: SCORE_TODAY where it is set, else the clock's."""
@@ -69,7 +79,14 @@ def read_settings(environ: Mapping[str, str], clock: Callable[[], datetime]) -> 
         clock=clock,
         pinned_today=_today(environ.get("SCORE_TODAY") or ""),
         program="uv run score" if "UV" in environ else "score",  # which uv sets for what it runs
+        told=read_told(environ),
     )
+
+
+def read_told(environ: Mapping[str, str]) -> Told:
+    """Who is told; what stands there is looked at where it is used, for nothing of it may stop a night."""
+    names = ("SCORE_LOG", "SCORE_METRICS", "SCORE_PING")
+    return Told(*(environ.get(name) or "" for name in names))
 
 
 def _warehouse(environ: Mapping[str, str], home: Path) -> Address:

@@ -142,7 +142,7 @@ def show_outcomes(screen: Screen, outcomes: Sequence[Outcome]) -> int:
     screen.show(content, lambda: _outcome_lines(outcomes))
     for each in failed:
         if each.failure:
-            screen.warn(f"{each.job} as of {each.as_of}: {each.failure.message}")
+            screen.warn(outcome_line(each))
     return code
 
 
@@ -180,17 +180,20 @@ def _outcome_lines(outcomes: Sequence[Outcome]) -> None:
 
 
 def _say_outcome(outcome: Outcome) -> None:
-    run = outcome.run
+    if not outcome.failure:
+        say(outcome_line(outcome))
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """What became of a night, in one line."""
+    run, night = outcome.run, f"{outcome.job} as of {outcome.as_of}"
     if outcome.failure:
-        return
+        return f"{night}: {outcome.failure.message}"
     if run is None:
-        say(f"{outcome.status} {outcome.job} as of {outcome.as_of}")
-        return
+        return f"{outcome.status} {night}"
     done = "recorded in the history:" if outcome.history_only else outcome.status.replace("_", " ")
-    say(
-        f"{done} {outcome.job} as of {outcome.as_of}: {run.row_count:,} scores, "
-        f"run {run.run_id[:SHORT]}, model {run.inputs.model_version}"
-    )
+    took = "" if outcome.seconds is None else f", {outcome.seconds:.1f} s"
+    return f"{done} {night}: {run.row_count:,} scores, run {run.run_id[:SHORT]}, model {run.inputs.model_version}{took}"
 
 
 def show_verdicts(

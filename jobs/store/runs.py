@@ -78,6 +78,11 @@ class Run:
         """The run's name."""
         return self.inputs.run_id
 
+    @property
+    def size(self) -> int:
+        """The bytes of its files."""
+        return sum(seal.size for seal in self.files.values())
+
 
 def run_folder(home: Home, inputs: RunInputs) -> Path:
     """Where a run lies."""

@@ -73,6 +73,11 @@ class TableSnapshot:
         return sum(partition.rows for partition in self.partitions)
 
     @property
+    def size(self) -> int:
+        """The bytes of its objects, those included that other snapshots share."""
+        return sum(partition.seal.size for partition in self.partitions)
+
+    @property
     def digest(self) -> str:
         """SHA-256 over columns and partitions; of rows alone, not of how they are stored."""
         return json_digest(
@@ -109,6 +114,16 @@ class Snapshot:
                 "zone": self.zone,
             }
         )
+
+    @property
+    def rows(self) -> int:
+        """How many rows its tables hold."""
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def size(self) -> int:
+        """The bytes of its objects, those included that other snapshots share."""
+        return sum(table.size for table in self.tables)
 
     @property
     def scoring(self) -> bool:
