@@ -88,7 +88,14 @@ def find_kept(job: Job, home: Home, as_of: date, *, first_night: date) -> Snapsh
     return kept if all(wanted.get(name) == taken for name, taken in kept.sql_fingerprints.items()) else None
 
 
-def take_snapshot(job: Job, settings: Settings, home: Home, as_of: date, *, first_night: date | None = None) -> Look:
+def take_snapshot(
+    job: Job,
+    settings: Settings,
+    home: Home,
+    as_of: date,
+    *,
+    first_night: date | None = None,
+) -> Look:
     """Look at the warehouse as of a date and keep what was seen, for features of the nights from `first_night` on."""
     with _look(job, settings, home, as_of, first_night or as_of) as (look, store, staged):
         lay_there = store.keep()
@@ -126,8 +133,8 @@ def _look(
     queries = job.queries()
     for query in queries:
         require_released(query)
-    earlier = _to_compare(home, job.name, as_of, first_night)
-    with staging(home) as staged:
+    with staging(home) as staged:  # before anything is read: what is referred to by now, gc leaves alone
+        earlier = _to_compare(home, job.name, as_of, first_night)
         store = ObjectStore(home.objects, staged)
         for snapshot in earlier:
             store.known |= {part.digest: part.seal for table in snapshot.tables for part in table.partitions}
