@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 import typer
 
 from jobs.kill_points import arm
-from jobs.options import AsOf, JobName, Json, MaybeAsOf, OneJob, OnlyAsOf, Reason, Threads, Wait, date_of
+from jobs.options import AsOf, JobName, Json, MaybeAsOf, OneJob, OnlyAsOf, Reason, Threads, Wait, age_of, date_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -361,6 +361,35 @@ def doctor(job: JobName = None, *, json: Json = False) -> None:
     with progress() as tell:
         diagnosis = examine(_settings, job, tell)
     raise typer.Exit(show_diagnosis(_screen(as_json=json), diagnosis))
+
+
+@app.command()
+def gc(
+    *,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete it; without this, only say what would go.")] = False,
+    older_than: Annotated[
+        float,
+        typer.Option(
+            parser=age_of, metavar="AGE", show_default="7d", help="Only what is older than so long (12h, 7d)."
+        ),
+    ] = 604_800.0,
+    more_than_half: Annotated[
+        bool, typer.Option("--more-than-half", help="Though more than half of all objects would go.")
+    ] = False,
+    wait: Wait = 0.0,
+    json: Json = False,
+) -> None:
+    """What nothing refers to any more: superseded snapshots, orphaned objects; says what would go, deletes if asked to."""
+    from jobs.collecting.deleting import collect, look_through
+    from jobs.collecting.telling import show_collected
+
+    if delete:
+        settings, home = _open()
+        names = [each.name for each in _jobs(None)]
+        plan = collect(home, names, settings.now, older_than, more_than_half=more_than_half, wait_s=wait)
+    else:
+        plan = look_through(_read(), _settings().now, older_than)
+    show_collected(_screen(as_json=json), plan, older_than, deleted=delete)
 
 
 @app.command()

@@ -115,6 +115,8 @@ FAILURES: Mapping[str, int] = {
     "jobs.store.home.HomeUnknown": 78,
     "models.parameters.ParametersRefused": 78,
     # stored evidence
+    "jobs.collecting.choosing.MostWouldGo": 80,
+    "jobs.collecting.choosing.StateIncomplete": 80,
     "features.fitted.FittedRefused": 80,
     "jobs.queries.released.QueryEdited": 80,
     "jobs.queries.released.ReleaseListDamaged": 80,

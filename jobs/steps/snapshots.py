@@ -133,8 +133,8 @@ def _look(
     queries = job.queries()
     for query in queries:
         require_released(query)
-    earlier = _to_compare(home, job.name, as_of, first_night)
-    with staging(home) as staged:
+    with staging(home) as staged:  # before anything is read: what is referred to by now, gc leaves alone
+        earlier = _to_compare(home, job.name, as_of, first_night)
         store = ObjectStore(home.objects, staged)
         for snapshot in earlier:
             store.known |= {part.digest: part.seal for table in snapshot.tables for part in table.partitions}
