@@ -143,7 +143,7 @@ def no_lock_excludes(_world: World, patch: pytest.MonkeyPatch) -> None:
 
 
 def refused_url(_world: World, patch: pytest.MonkeyPatch) -> None:
-    patch.setenv("SCORE_WAREHOUSE", "postgresql://u:s3cret@h/db")
+    patch.setenv("SCORE_WAREHOUSE", "mysql://u:s3cret@h/db")
 
 
 def another_package(_world: World, patch: pytest.MonkeyPatch) -> None:
