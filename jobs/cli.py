@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from jobs.options import (
+    AcceptRows,
     AsOf,
     JobName,
     Json,
@@ -128,6 +129,7 @@ def run(
     job: JobName = None,
     *,
     as_of: MaybeAsOf = None,
+    accept_rows: AcceptRows = False,
     wait: Wait = 0.0,
     threads: Threads = 0,
     json: Json = False,
@@ -137,7 +139,7 @@ def run(
     from jobs.steps.nights import run_jobs
 
     with progress() as tell:
-        outcomes = run_jobs(_desks(job, threads, tell), as_of, wait)
+        outcomes = run_jobs(_desks(job, threads, tell), as_of, wait, accept_rows=accept_rows)
     _finish(json, outcomes)
 
 
@@ -161,6 +163,7 @@ def backfill(
     restate: Annotated[
         bool, typer.Option("--restate", help="Look at the warehouse again, and make that the current run.")
     ] = False,
+    accept_rows: AcceptRows = False,
     wait: Wait = 0.0,
     threads: Threads = 0,
     json: Json = False,
@@ -170,7 +173,7 @@ def backfill(
     from jobs.steps.nights import backfill as score_again
     from jobs.steps.nights import span, wish_of
 
-    wish = wish_of(model=model, publish=publish, hindsight=hindsight, restate=restate)
+    wish = wish_of(model=model, publish=publish, hindsight=hindsight, restate=restate, accept_rows=accept_rows)
     with progress() as tell:
         nights = span(as_of, until)
         outcomes = [each for desk in _desks(job, threads, tell) for each in score_again(desk, nights, wish, wait)]

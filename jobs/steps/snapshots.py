@@ -34,7 +34,7 @@ from jobs.warehouse.duckdb_file import open_duckdb_file
 from jobs.warehouse.source_types import require_same_types
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import date, datetime
     from pathlib import Path
 
@@ -95,9 +95,15 @@ def take_snapshot(
     as_of: date,
     *,
     first_night: date | None = None,
+    require: Callable[[Snapshot], None] | None = None,
 ) -> Look:
-    """Look at the warehouse as of a date and keep what was seen, for features of the nights from `first_night` on."""
+    """Look at the warehouse as of a date and keep what was seen, for features of the nights from `first_night` on.
+
+    What `require` refuses is not kept.
+    """
     with _look(job, settings, home, as_of, first_night or as_of) as (look, store, staged):
+        if require:
+            require(look.snapshot)
         lay_there = store.keep()
         tables = tuple(with_seals(table, lay_there) for table in look.snapshot.tables)
         snapshot = replace(look.snapshot, tables=tables)
