@@ -33,7 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = read_settings({"SCORE_HOME": str(Path(folder) / "home")}, lambda: datetime.now(UTC))
         home, job = open_home(settings.home), load_job("flight_delay")
-        load_sample(settings.warehouse_file)
+        load_sample(settings.home / "warehouse.duckdb")
         threads = len(os.sched_getaffinity(0))
         began = time.perf_counter()
         trained = train_version(job, settings, home, FIRST, threads=threads, tell=silent)

@@ -46,7 +46,7 @@ def measure(folder: Path, first: date, nights: int) -> None:
     job = load_job("flight_delay")
     settings = read_settings({"SCORE_HOME": str(folder / "home")}, lambda: datetime.now(UTC))
     home = open_home(settings.home)
-    load_sample(settings.warehouse_file)
+    load_sample(settings.home / "warehouse.duckdb")
     snapshots: list[Snapshot] = []
     mutations = 0
     times: list[float] = []

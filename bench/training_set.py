@@ -32,7 +32,7 @@ def main() -> None:
         job = load_job("flight_delay")
         settings = read_settings({"SCORE_HOME": str(Path(folder) / "home")}, lambda: datetime.now(UTC))
         home = open_home(settings.home)
-        load_sample(settings.warehouse_file)
+        load_sample(settings.home / "warehouse.duckdb")
         look = take_snapshot(job, settings, home, AS_OF, first_night=AS_OF - timedelta(days=364))
         tables = read_tables(in_store(home), look.snapshot)
     build = job.features().build_features

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _MOST_DAYS = 36_500
 _ROWS_LEAST, _ROWS_MOST = 0.6, 1.6
-_RESERVED = frozenset({"built_from", "publications", "runs", "staging", "views"})
+_RESERVED = frozenset({"built_from", "publications", "runs", "scores", "staging", "views"})
 
 
 class JobRefused(Exception):

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from jobs.warehouse.addresses import (
+    SILENCE_S,
+    AddressRefused,
+    FileAddress,
+    ServerAddress,
+    has_password,
+    read_server_address,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jobs.days import Calendar
+    from jobs.warehouse.addresses import Address
 
 _DUCKDB = "duckdb:///"
+_SERVER = re.compile(r"[a-z+]+://")
 _ELSEWHERE = re.compile(r"^\w+:|://|[@?]")  # a server's URL, perhaps with a password, where a path should be
+_SPAN = re.compile(r"(?P<count>[1-9][0-9]{0,4})(?P<unit>[smh])")
+_UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
 class SettingRefused(Exception):
@@ -22,15 +35,25 @@ class SettingRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told how a command went, as the environment names them; empty is nobody. The ping URL is a secret."""
+
+    log: str = ""
+    metrics: str = ""
+    ping: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the environment and the clock said when the program started."""
 
     home: Path
-    warehouse_file: Path
+    warehouse: Address
     now: datetime
     clock: Callable[[], datetime]
     pinned_today: date | None
     program: str
+    told: Told = Told()
 
     def today(self, calendar: Calendar) -> date:
         """The day that it is in the job's zone: SCORE_TODAY where it is set, else the clock's."""
@@ -51,23 +74,70 @@ def read_settings(environ: Mapping[str, str], clock: Callable[[], datetime]) -> 
             raise SettingRefused(f"{name} must be UTF-8; its bytes are of another encoding")
     return Settings(
         home=home,
-        warehouse_file=_warehouse_file(environ.get("SCORE_WAREHOUSE") or "", home),
+        warehouse=_warehouse(environ, home),
         now=clock().astimezone(UTC),
         clock=clock,
         pinned_today=_today(environ.get("SCORE_TODAY") or ""),
         program="uv run score" if "UV" in environ else "score",  # which uv sets for what it runs
+        told=read_told(environ),
     )
 
 
-def _warehouse_file(url: str, home: Path) -> Path:
-    if not url:
-        return home / "warehouse.duckdb"
+def read_told(environ: Mapping[str, str]) -> Told:
+    """Who is told; what stands there is looked at where it is used, for nothing of it may stop a night."""
+    names = ("SCORE_LOG", "SCORE_METRICS", "SCORE_PING")
+    return Told(*(environ.get(name) or "" for name in names))
+
+
+def _warehouse(environ: Mapping[str, str], home: Path) -> Address:
+    url, silence_s = environ.get("SCORE_WAREHOUSE") or "", _silence(environ.get("SCORE_WAREHOUSE_TIMEOUT") or "")
+    try:
+        return read_address(url, silence_s) if url else FileAddress(home / "warehouse.duckdb")
+    except AddressRefused as refused:
+        raise SettingRefused(f"SCORE_WAREHOUSE cannot be used: {refused}") from None
+
+
+def read_address(url: str, silence_s: float = SILENCE_S) -> Address:
+    """The warehouse that a URL names.
+
+    Raises:
+        AddressRefused: if it names none; without repeating it, for it may hold a password.
+    """
+    if _SERVER.match(url) and not url.startswith("duckdb:"):
+        return read_server_address(url, silence_s)
     path = url.removeprefix(_DUCKDB)
     if url.startswith(_DUCKDB) and path and not _ELSEWHERE.search(path):
-        return Path(url.removeprefix(_DUCKDB)).absolute()
-    raise SettingRefused(
-        "SCORE_WAREHOUSE must look like duckdb:///path/to/warehouse.duckdb (an absolute path has four slashes)"
+        return FileAddress(Path(path).absolute())
+    raise AddressRefused(
+        "it must look like duckdb:///path/to/warehouse.duckdb (an absolute path has four slashes) or like "
+        "postgresql://user@host:5432/database"
     )
+
+
+def with_warehouse(settings: Settings, url: str | None) -> Settings:
+    """The settings with the warehouse that a command line names.
+
+    Raises:
+        AddressRefused: if it names none, or gives a password, which everybody on the machine could read there.
+    """
+    if url is None:
+        return settings
+    address = read_address(url)
+    if isinstance(address, ServerAddress) and has_password(address):
+        raise AddressRefused(
+            "a password on the command line can be read by everybody on this machine; put the URL into "
+            "SCORE_WAREHOUSE, or the password into PGPASSWORD or ~/.pgpass"
+        )
+    return replace(settings, warehouse=address)
+
+
+def _silence(text: str) -> float:
+    if not text:
+        return SILENCE_S
+    match = _SPAN.fullmatch(text)
+    if match is None:
+        raise SettingRefused(f"SCORE_WAREHOUSE_TIMEOUT must be a span such as 90s, 3m or 1h, found {text[:40]!r}")
+    return float(int(match["count"]) * _UNITS_S[match["unit"]])
 
 
 def _today(text: str) -> date | None:

@@ -15,6 +15,7 @@ os.environ["OMP_WAIT_POLICY"] = "passive"  # before anything loads LightGBM: its
 
 from jobs.cli import call
 from jobs.warehouse.sample import load_sample
+from tests import postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,3 +121,43 @@ def world(
         return Result(code, captured.out, captured.err)
 
     return World(warehouse, home, run)
+
+
+@dataclass
+class ServerWorld:
+    """As `World`, with a PostgreSQL database of the same rows; `url` is its owner's."""
+
+    server: postgres.Server
+    database: str
+    url: str
+    home: Path
+    run: Callable[..., Result]
+
+    def sql(self, text: str) -> list[tuple]:
+        """Change or ask the warehouse, as its owner."""
+        return postgres.run(self.url, text)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> postgres.Server:
+    """A real PostgreSQL, which is stopped when this process ends."""
+    return postgres.start()
+
+
+@pytest.fixture(scope="session")
+def small_database(postgres_server: postgres.Server, small_warehouse: Path, worker_id: str) -> str:
+    """The name of a database with the rows of the small warehouse, made once; tests work on copies."""
+    name = f"small_{worker_id}"
+    postgres.copy_file(small_warehouse, postgres_server.make(name))
+    return name
+
+
+@pytest.fixture
+def server_world(
+    world: World, postgres_server: postgres.Server, small_database: str, worker_id: str, monkeypatch: pytest.MonkeyPatch
+) -> ServerWorld:
+    """A copy of the small database and of the trained home, and the program in this process."""
+    name = f"world_{worker_id}"
+    url = postgres_server.make(name, small_database)
+    monkeypatch.setenv("SCORE_WAREHOUSE", url)
+    return ServerWorld(postgres_server, name, url, world.home, world.run)

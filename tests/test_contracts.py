@@ -30,8 +30,10 @@ from jobs.store.opening import in_store, read_tables
 from jobs.store.registry import read_version, version_names
 from jobs.store.runs import RunInputs
 from jobs.store.snapshots import kept_snapshots
+from jobs.warehouse.addresses import FileAddress
 from jobs.warehouse.bounds import bounds_of
-from jobs.warehouse.duckdb_file import SourceDiffers, open_duckdb_file
+from jobs.warehouse.duckdb_file import open_duckdb_file
+from jobs.warehouse.extraction import SourceDiffers
 from models.matrix import CodesRefused, FeaturesDiffer
 
 if TYPE_CHECKING:
@@ -92,12 +94,12 @@ class Place:
     def changed(self, *changes: str) -> Iterator[Settings]:
         """The settings of a job whose warehouse is a copy that was changed by some SQL."""
         path = self.folder / f"changed-{next(self.numbers)}.duckdb"
-        shutil.copy(self.settings.warehouse_file, path)
+        shutil.copy(self.settings.warehouse.path, path)
         with duckdb.connect(str(path)) as con:
             con.execute("SET TimeZone = 'UTC'")
             for change in changes:
                 con.execute(change)
-        yield replace(self.settings, warehouse_file=path)
+        yield replace(self.settings, warehouse=FileAddress(path))
         path.unlink()
 
     def look(self, settings: Settings, table: str) -> str:
@@ -200,7 +202,7 @@ def casts(settings: Settings, table: str) -> int:
     query = QUERIES[table]
     bounds = bounds_of(query, AS_OF, FIRST_NIGHT, JOB.horizon_days)
     assert bounds is not None
-    with open_duckdb_file(settings.warehouse_file, JOB.calendar, JOB.horizon_days, settings.home) as extraction:
+    with open_duckdb_file(settings.warehouse.path, JOB.calendar, JOB.horizon_days, settings.home) as extraction:
         return sum(batch.height for batch in extraction.rows(query, bounds))
 
 

@@ -24,7 +24,7 @@ def test_nightly_snapshots_store_every_row_once_and_call_no_late_row_a_mutation(
     job = load_job("flight_delay")
     settings = read_settings({"SCORE_HOME": str(tmp_path / "home")}, lambda: datetime.now(UTC))
     home = open_home(settings.home)
-    load_sample(settings.warehouse_file)
+    load_sample(settings.home / "warehouse.duckdb")
     looks = [take_snapshot(job, settings, home, FIRST + timedelta(days=n)) for n in range(NIGHTS)]
 
     compared = [look.comparison for look in looks if look.comparison]

@@ -47,7 +47,7 @@ def settings(patient: Patient, _job: str) -> str:
     """The environment variables can be used."""
     found = patient.said = patient.read_settings()
     pinned = f", SCORE_TODAY {found.pinned_today}" if found.pinned_today else ""
-    return f"SCORE_HOME {found.home}, warehouse {found.warehouse_file}{pinned}"
+    return f"SCORE_HOME {found.home}, warehouse {found.warehouse}{pinned}"
 
 
 def home(patient: Patient, _job: str) -> str:

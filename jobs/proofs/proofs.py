@@ -26,7 +26,8 @@ from jobs.store.ledger import compare
 from jobs.store.opening import stored_rows
 from jobs.store.registry import read_model_text
 from jobs.store.snapshots import as_known_on, newest_kept, read_snapshot
-from jobs.warehouse.duckdb_file import SourceDiffers
+from jobs.warehouse.addresses import FileAddress, ServerAddress
+from jobs.warehouse.extraction import SourceDiffers
 from models.golden import choose_rows
 from models.parameters import Parameters
 from models.training import train_again
@@ -153,12 +154,14 @@ def host(trial: Trial) -> str:
 def _testimony(trial: Trial, settings: Mapping[str, str], count: int, umask: int = 0o022) -> Testimony:
     folder = trial.folder / "elsewhere"
     folder.mkdir(exist_ok=True)
+    address = trial.settings.warehouse
     task = Task(
         job=trial.job.name,
         as_of=trial.as_of.isoformat(),
         model_version=trial.version.version,
         home=str(trial.home.root),
-        warehouse=str(trial.settings.warehouse_file),
+        warehouse=address.path.as_posix() if isinstance(address, FileAddress) else address.url,
+        on_server=isinstance(address, ServerAddress),
         scratch=str(folder / "home"),
         duckdb_threads=count,
         lightgbm_threads=count,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from jobs.queries.declaration import Known, Role
-from jobs.warehouse.duckdb_file import WarehouseUnavailable
 from jobs.warehouse.engine import connect, first_line
+from jobs.warehouse.extraction import WarehouseUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from jobs.queries.check import Query
     from jobs.queries.reading import SourceTable
+    from jobs.warehouse.addresses import ServerAddress
 
     type Change = Callable[[Source, Mapping[str, str]], Iterable[str]]
 
@@ -93,6 +94,19 @@ def copy_sources(warehouse: Path, copy: Path, sources: Sequence[Source], order: 
             for statement in change(source, _types(con, source)):
                 con.execute(statement)
         con.execute("DETACH warehouse_to_copy")
+
+
+def copy_server(address: ServerAddress, copy: Path, queries: Sequence[Query]) -> None:
+    """Write the columns that some queries read of a server into a new DuckDB file, of the types that they have there.
+
+    Raises:
+        WarehouseUnavailable: if the server cannot be read now.
+    """
+    from jobs.warehouse.servers.copying import copy_tables  # noqa: PLC0415  a file needs no driver
+
+    copy.unlink(missing_ok=True)
+    with connect(copy) as con:
+        copy_tables(address, con, queries)
 
 
 def unchanged(_source: Source, _types: Mapping[str, str]) -> Iterable[str]:

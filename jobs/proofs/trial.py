@@ -11,12 +11,13 @@ import polars as pl
 
 from features.fitted import Fitted
 from jobs.proofs.poison import Edge
-from jobs.proofs.sources import Source, copy_sources, sources_of, unchanged
+from jobs.proofs.sources import Source, copy_server, copy_sources, sources_of, unchanged
 from jobs.screen import silent
 from jobs.steps.scoring import build_night, column_digests, differing_columns, load_model, raw_scores
 from jobs.steps.snapshots import take_snapshot
 from jobs.store.home import open_home
 from jobs.store.opening import in_store, read_tables
+from jobs.warehouse.addresses import FileAddress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from jobs.store.home import Home
     from jobs.store.registry import ModelVersion
     from jobs.store.snapshots import Snapshot
+    from jobs.warehouse.addresses import Address
     from models.booster import Floats
     from models.scorer import Model
 
@@ -86,7 +88,7 @@ class Trial:
     def night_of(self, as_of: date) -> Night:
         """A night of the warehouse as it is."""
         if as_of not in self._nights:
-            snapshot = self.take(self.settings.warehouse_file, as_of)
+            snapshot = self.take(self.settings.warehouse, as_of)
             frame = self.build(snapshot)
             self._nights[as_of] = Night(snapshot, frame, self.raw(frame))
         return self._nights[as_of]
@@ -111,16 +113,16 @@ class Trial:
     def later(self) -> Snapshot:
         """What a training set of these nights is built from, of the warehouse as it is."""
         if self._later is None:
-            self._later = self.take_later(self.settings.warehouse_file)
+            self._later = self.take_later(self.settings.warehouse)
         return self._later
 
-    def take(self, warehouse: Path, as_of: date) -> Snapshot:
+    def take(self, warehouse: Address, as_of: date) -> Snapshot:
         """The night's rows of some warehouse."""
-        return take_snapshot(self.job, replace(self.settings, warehouse_file=warehouse), self.scratch, as_of).snapshot
+        return take_snapshot(self.job, replace(self.settings, warehouse=warehouse), self.scratch, as_of).snapshot
 
-    def take_later(self, warehouse: Path) -> Snapshot:
+    def take_later(self, warehouse: Address) -> Snapshot:
         """The rows of some warehouse for a training set of several nights."""
-        settings = replace(self.settings, warehouse_file=warehouse)
+        settings = replace(self.settings, warehouse=warehouse)
         first = self.training_nights[0]
         return take_snapshot(self.job, settings, self.scratch, self.later_as_of, first_night=first).snapshot
 
@@ -143,10 +145,22 @@ class Trial:
         """One raw score a row, by the model that is put to proof."""
         return raw_scores(self.job, frame, self.fitted, self.model, threads, batch_rows)
 
-    def variant(self, change: Change = unchanged, order: str | None = None) -> Path:
+    def variant(self, change: Change = unchanged, order: str | None = None) -> FileAddress:
         """A copy of the source tables that is another warehouse: the one before it is gone."""
         path = self.folder / "warehouse.duckdb"
-        copy_sources(self.settings.warehouse_file, path, self.sources, order, change)
+        copy_sources(self.source_file, path, self.sources, order, change)
+        return FileAddress(path)
+
+    @property
+    def source_file(self) -> Path:
+        """A DuckDB file with the source tables: the warehouse itself, or what a server holds, copied once."""
+        address = self.settings.warehouse
+        if isinstance(address, FileAddress):
+            return address.path
+        path = self.folder / "server.duckdb"
+        if not path.exists():
+            self.tell(f"copying what {self.job.name} reads from {address}")
+            copy_server(address, path, self.job.queries())
         return path
 
     def edge(self, night: date, size: int, *, unseen: bool) -> Edge:

@@ -29,6 +29,7 @@ from jobs.store.digest import rows_digest
 from jobs.store.home import Home, open_home
 from jobs.store.opening import in_store, read_tables
 from jobs.store.registry import read_version
+from jobs.warehouse.addresses import FileAddress, read_server_address
 from jobs.warehouse.engine import use_threads
 
 if TYPE_CHECKING:
@@ -45,13 +46,17 @@ class WitnessFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a witness is asked: whose night, from where, with how many threads; `scratch` is a home of its own."""
+    """What a witness is asked: whose night, from where, with how many threads; `scratch` is a home of its own.
+
+    `warehouse` is a path, or a server's URL with its password: it goes through a pipe, and nowhere else.
+    """
 
     job: str
     as_of: str
     model_version: str
     home: str
     warehouse: str
+    on_server: bool
     scratch: str
     duckdb_threads: int
     lightgbm_threads: int
@@ -97,7 +102,8 @@ def testify(task: Task) -> Testimony:
     use_threads(task.duckdb_threads)
     job = load_job(task.job)
     clock = partial(datetime.now, UTC)
-    settings = Settings(Path(task.home), Path(task.warehouse), clock(), clock, as_of, "score")
+    address = read_server_address(task.warehouse) if task.on_server else FileAddress(Path(task.warehouse))
+    settings = Settings(Path(task.home), address, clock(), clock, as_of, "score")
     version = read_version(Home(settings.home), job.name, task.model_version)
     scratch = open_home(Path(task.scratch))
     snapshot = take_snapshot(job, settings, scratch, as_of).snapshot

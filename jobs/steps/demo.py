@@ -19,11 +19,11 @@ from jobs.store.events import PROMOTED, read_chain
 from jobs.store.home import open_home
 from jobs.store.objects import read_rows
 from jobs.store.runs import SCORES_FILE, run_folder
+from jobs.warehouse.addresses import FileAddress
 from jobs.warehouse.sample import load_sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from jobs.definition import Job
     from jobs.evidence.verifying import Verdict
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from jobs.settings import Settings
     from jobs.steps.nights import Outcome
     from jobs.store.home import Home
+    from jobs.warehouse.addresses import Address
     from models.evaluation import Quality
 
 JOB = "flight_delay"
@@ -47,7 +48,7 @@ _HAPPENED = {1: "late or lost", 0: "in time", None: "not known yet"}
 class Loaded:
     """The sample warehouse as it is now: rows by table, and what the load did."""
 
-    path: Path
+    warehouse: Address
     step: str
     until: date | None
     rows: Mapping[str, int]
@@ -55,7 +56,7 @@ class Loaded:
 
     def to_json(self) -> dict[str, object]:
         """The same as JSON has it."""
-        return {"warehouse": str(self.path), "step": self.step, "until": self.until, "rows": dict(self.rows)}
+        return {"warehouse": str(self.warehouse), "step": self.step, "until": self.until, "rows": dict(self.rows)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,15 @@ class Demonstration:
 def load_demo(settings: Settings, until: date | None, tell: Tell) -> Loaded:
     """Build the sample warehouse where the settings say, or bring it forward to what was known before `until`."""
     job = load_job(JOB)
-    settings.warehouse_file.parent.mkdir(parents=True, exist_ok=True)
-    done = load_sample(settings.warehouse_file, job.calendar.cutoff(until) if until else None, tell)
-    return Loaded(done.path, done.step, until, done.rows, done.added)
+    end, address = job.calendar.cutoff(until) if until else None, settings.warehouse
+    if isinstance(address, FileAddress):
+        address.path.parent.mkdir(parents=True, exist_ok=True)
+        done = load_sample(address.path, end, tell)
+    else:
+        from jobs.warehouse.servers.sample import load_sample_on_server  # noqa: PLC0415  a file needs no driver
+
+        done = load_sample_on_server(address, end, tell)
+    return Loaded(address, done.step, until, done.rows, done.added)
 
 
 def whole_demo(settings: Settings, until: date | None, threads: int, tell: Tell) -> Demonstration:
@@ -154,7 +161,7 @@ def _riskiest(desk: Desk, outcome: Outcome) -> tuple[tuple[object, ...], ...]:
 def show_loaded(loaded: Loaded) -> None:
     """The sample warehouse, for a person."""
     known = f" (what was known before {loaded.until} began in New York)" if loaded.until else ""
-    say(f"sample warehouse {loaded.step}: {loaded.path}{known}")
+    say(f"sample warehouse {loaded.step}: {loaded.warehouse}{known}")
     rows = [(name, count, loaded.added.get(name, 0)) for name, count in loaded.rows.items()]
     table(("table", "rows", "added now"), rows, numbers=("rows", "added now"))
 

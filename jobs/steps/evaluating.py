@@ -13,8 +13,8 @@ from jobs.store.home import staging
 from jobs.store.objects import read_rows
 from jobs.store.registry import read_version
 from jobs.store.runs import SCORES_FILE
-from jobs.warehouse.bounds import bounds_of
-from jobs.warehouse.duckdb_file import open_duckdb_file
+from jobs.warehouse.bounds import bounded
+from jobs.warehouse.opening import open_warehouse
 from models.evaluation import quality
 
 if TYPE_CHECKING:
@@ -66,15 +66,10 @@ def what_happened(job: Job, settings: Settings, home: Home, nights: Sequence[dat
     """One row per (night, entity): its label, null if it is not known, by what the warehouse says a while after."""
     first = min(nights)
     as_of = max(nights) + timedelta(days=job.horizon_days + job.label_delay_days)
-    with (
-        staging(home) as spill,
-        open_duckdb_file(settings.warehouse_file, job.calendar, job.horizon_days, spill) as now,
-    ):
-        tables = {}
-        for query in job.queries():
-            bounds = bounds_of(query, as_of, first, job.horizon_days)
-            if bounds is not None and query.declaration.role in {Role.POPULATION, Role.LABELS}:
-                tables[query.table] = pl.concat(now.rows(query, bounds)).lazy()
+    of_labels = [query for query in job.queries() if query.declaration.role in {Role.POPULATION, Role.LABELS}]
+    asks = bounded(of_labels, as_of, first, job.horizon_days)
+    with staging(home) as spill, open_warehouse(settings.warehouse, job, asks, spill) as now:
+        tables = {query.table: pl.concat(now.rows(query, bounds)).lazy() for query, bounds in asks}
     return job.features().labels(tables, [job.cutoff(night) for night in nights])
 
 

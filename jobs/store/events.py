@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, cast
 
-from jobs.store.documents import Json, read_sealed, write_document
+from jobs.store.documents import BESIDE, Json, read_sealed, write_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from jobs.store.home import Home
 
@@ -156,8 +157,15 @@ def append(
     place = home.events(chain.job) / _name(event.seq)
     if place.exists():
         raise ChainBroken(f"{place} was written by somebody who does not hold the lock of {chain.job}; look, run again")
+    _drop_abandoned(place.parent)
     digest = write_document(place, "event", body)
     return Chain(chain.job, (*chain.events, event), digest)
+
+
+def _drop_abandoned(folder: Path) -> None:
+    """Remove what a kill left in the middle of writing an event; whoever holds the lock is the only one to write."""
+    for left in folder.glob(f".*{BESIDE}"):
+        left.unlink(missing_ok=True)
 
 
 def _name(seq: int) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from jobs.definition import sql_root
+from jobs.kill_points import reach
 from jobs.store.documents import json_digest, sync_file, sync_folder
 from jobs.store.events import PUBLISHED, RECORDED, Chain, read_chain
 from jobs.store.home import staging
@@ -31,30 +33,7 @@ _BRIEFLY_S = 60.0
 _READ_ONLY = 0o444
 STORAGE = "v1.0.0"  # analysts' clients are often older than the library of the job
 
-_TABLES = """
-CREATE TABLE built_from (state VARCHAR, home VARCHAR);
-CREATE TABLE publications (
-    seq BIGINT, job VARCHAR, as_of DATE, run_id VARCHAR, published_at TIMESTAMPTZ, reason VARCHAR
-);
-CREATE TABLE runs (
-    run_id VARCHAR, job VARCHAR, as_of DATE, model_version VARCHAR, snapshot_digest VARCHAR, features_digest VARCHAR,
-    scores_digest VARCHAR, row_count BIGINT, scored_at TIMESTAMPTZ, current BOOLEAN
-);
-COMMENT ON TABLE built_from IS 'digest of the events that this database shows; another state is built anew';
-COMMENT ON TABLE publications IS 'one row per change of what analysts see: from published_at on, as_of showed run_id';
-COMMENT ON COLUMN publications.seq IS 'place in the job''s chain of events';
-COMMENT ON COLUMN publications.published_at IS 'instant of the change, UTC';
-COMMENT ON COLUMN publications.reason IS 'nightly, backfill or restate';
-COMMENT ON TABLE runs IS 'one row per run that was ever published or kept in the history';
-COMMENT ON COLUMN runs.as_of IS 'the day whose knowledge the run reproduces';
-COMMENT ON COLUMN runs.snapshot_digest IS 'SHA-256 of the rows that it was computed from';
-COMMENT ON COLUMN runs.features_digest IS 'SHA-256 of its feature frame';
-COMMENT ON COLUMN runs.scores_digest IS 'SHA-256 over key and raw_score in key order';
-COMMENT ON COLUMN runs.scored_at IS 'instant in which it was first shown, UTC';
-COMMENT ON COLUMN runs.current IS 'whether analysts see it now for its as-of';
-"""
-
-_COLUMNS = {
+COLUMNS = {
     "as_of": "the day whose knowledge was used; nothing known at or after its first instant was",
     "raw_score": "the model's raw score; the canonical result, compared to the bit",
     "rank": "1 is the highest score of the as-of; ties in key order",
@@ -78,8 +57,10 @@ def refresh_views(home: Home, jobs: Sequence[Job]) -> bool:
                 con.execute("CHECKPOINT")
             beside.chmod(_READ_ONLY)
             sync_file(beside)
+            reach("views-beside")
             beside.rename(home.published)
             sync_folder(home.root)
+            reach("views-switched")
     return True
 
 
@@ -125,7 +106,7 @@ def _build(con: duckdb.DuckDBPyConnection, home: Home, chains: Sequence[tuple[Jo
     shown = [(job, chain, _shown_runs(home, chain)) for job, chain in chains]
     runs_shown = [run for _, _, runs in shown for run in runs.values()]
     check_lengths({run_folder(home, run.inputs) / SCORES_FILE: run.files[SCORES_FILE] for run in runs_shown})
-    con.execute(_TABLES)
+    con.execute((sql_root() / "scores" / "duckdb.sql").read_text(encoding="utf-8"))
     con.execute("INSERT INTO built_from VALUES ($1, $2)", [state, str(home.root)])
     _insert(con, "publications", [row for _, chain, _ in shown for row in publication_rows(chain)])
     _insert(con, "runs", [row for _, chain, runs in shown for row in run_rows(chain, runs)])
@@ -191,7 +172,7 @@ def _add_view(
         f"FROM {rows} AS scores JOIN runs ON runs.run_id = scores.run_id"
     )
     con.execute(f"COMMENT ON VIEW {name} IS {_literal(meaning)}")
-    for column, words in {"score": job.score_meaning, **_COLUMNS}.items():
+    for column, words in {"score": job.score_meaning, **COLUMNS}.items():
         con.execute(f"COMMENT ON COLUMN {name}.{column} IS {_literal(words)}")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jobs.queries.declaration import Role
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from jobs.days import Calendar
@@ -46,6 +47,14 @@ def bounds_of(query: Query, as_of: date, first_night: date, horizon_days: int) -
             return None if scoring else Bounds(first_night, as_of, as_of)
         case Role.REFERENCE:
             return Bounds(None, None, as_of)
+
+
+def bounded(
+    queries: Sequence[Query], as_of: date, first_night: date, horizon_days: int
+) -> tuple[tuple[Query, Bounds], ...]:
+    """The queries that are read for these nights, with their bounds, in their order."""
+    bounded = ((query, bounds_of(query, as_of, first_night, horizon_days)) for query in queries)
+    return tuple((query, bounds) for query, bounds in bounded if bounds is not None)
 
 
 def days_sql(query: Query, bounds: Bounds, calendar: Calendar, horizon_days: int) -> tuple[str, str]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from jobs.warehouse.addresses import ServerAddress
+
 type Step = Literal["created", "brought forward", "unchanged"]
 
 
@@ -31,7 +33,6 @@ class SampleLoaded:
     `kept` counts rows that became known but were left out, since the user's warehouse already has a row of that key.
     """
 
-    path: Path
     step: Step
     until: datetime | None
     rows: Mapping[str, int]
@@ -64,17 +65,17 @@ def load_sample(path: Path, until: datetime | None = None, progress: Callable[[s
         if step == "unchanged":
             progress(f"{place} already holds {wanted}")
             rows = rows_held(engine, "present")
-            return SampleLoaded(place, step, wanted.until, rows, dict.fromkeys(rows, 0), dict.fromkeys(rows, 0))
+            return SampleLoaded(step, wanted.until, rows, dict.fromkeys(rows, 0), dict.fromkeys(rows, 0))
         progress("reading the flights of 2013")
-        fresh = _fresh(read_sample(sample_folder()), held, wanted)
+        fresh = rows_to_add(read_sample(sample_folder()), held, wanted)
         progress(f"writing {place}")
         rows, added = build(engine, place, held, wanted, fresh)
         kept = {name: fresh[name].height - added[name] if name in fresh else 0 for name in rows}
         progress(f"{place} holds {wanted}")
-        return SampleLoaded(place, step, wanted.until, rows, added, kept)
+        return SampleLoaded(step, wanted.until, rows, added, kept)
 
 
-def plan(place: Path, held: Extent | None, wanted: Extent) -> Step:
+def plan(place: Path | ServerAddress, held: Extent | None, wanted: Extent) -> Step:
     """What has to be done at `place`; touches nothing.
 
     Raises:
@@ -84,12 +85,12 @@ def plan(place: Path, held: Extent | None, wanted: Extent) -> Step:
         return "created"
     if held.reaches_past(wanted):
         raise WarehouseExists(
-            f"{place} holds {held}, and cannot go back to {wanted}; give another path, or move the file away"
+            f"{place} holds {held}, and cannot go back to {wanted}; give another place, or clear this one"
         )
     return "brought forward" if wanted.reaches_past(held) else "unchanged"
 
 
-def _fresh(sample: Mapping[str, pl.DataFrame], held: Extent | None, wanted: Extent) -> dict[str, pl.DataFrame]:
+def rows_to_add(sample: Mapping[str, pl.DataFrame], held: Extent | None, wanted: Extent) -> dict[str, pl.DataFrame]:
     """The rows to add, by table: those past the extent held; reference tables only when the warehouse is made."""
     start = held.until if held else None
     return {

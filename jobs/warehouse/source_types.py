@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from jobs.warehouse.duckdb_file import SourceDiffers
+from jobs.warehouse.extraction import SourceDiffers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -50,7 +50,7 @@ from jobs.store.home import open_home
 from jobs.store.objects import ObjectDamaged, ObjectMissing
 from jobs.store.registry import ModelMissing
 from jobs.store.snapshots import SnapshotMissing, kept_snapshots
-from jobs.warehouse.duckdb_file import WarehouseMissing
+from jobs.warehouse.extraction import WarehouseMissing
 from models.parameters import ParametersRefused
 from tests.conftest import TRAINED_AS_OF
 

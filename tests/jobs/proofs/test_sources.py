@@ -12,7 +12,7 @@ import pytest
 from jobs.definition import load_job
 from jobs.proofs.poison import Edge, poison_events, poison_knowledge
 from jobs.proofs.sources import Source, copy_sources, sources_of, unchanged
-from jobs.warehouse.duckdb_file import WarehouseUnavailable
+from jobs.warehouse.extraction import WarehouseUnavailable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,13 +12,8 @@ import pytest
 from jobs.days import Calendar
 from jobs.queries.check import Query, read_query
 from jobs.warehouse.bounds import Bounds, bounds_of
-from jobs.warehouse.duckdb_file import (
-    KeyBroken,
-    SourceDiffers,
-    WarehouseMissing,
-    WarehouseUnavailable,
-    open_duckdb_file,
-)
+from jobs.warehouse.duckdb_file import open_duckdb_file
+from jobs.warehouse.extraction import KeyBroken, SourceDiffers, WarehouseMissing, WarehouseUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

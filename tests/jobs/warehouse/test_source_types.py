@@ -11,7 +11,8 @@ import pytest
 
 from jobs.days import Calendar
 from jobs.queries.check import Query, read_query
-from jobs.warehouse.duckdb_file import SourceDiffers, WarehouseUnavailable, open_duckdb_file
+from jobs.warehouse.duckdb_file import open_duckdb_file
+from jobs.warehouse.extraction import SourceDiffers, WarehouseUnavailable
 from jobs.warehouse.source_types import harmless, require_same_types
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Warehouses that are servers: read and written through ADBC, as Arrow."""

