@@ -81,4 +81,7 @@ Wait = Annotated[
         "--wait", parser=span_of, metavar="SPAN", show_default=False, help="Wait so long (90s, 15m, 2h) for a busy job."
     ),
 ]
+AcceptRows = Annotated[
+    bool, typer.Option("--accept-rows", help="Though row counts are far from the last nights'; stays on record.")
+]
 Reason = Annotated[str, typer.Option("--reason", parser=sentence_of, metavar="TEXT", help="Why; it stays on record.")]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 CHECKS = [
     "packages", "engine", "settings", "home", "disk", "file system", "staging", "readers", "log", "metrics", "ping",
-    "definition", "sql", "lock", "warehouse", "events", "nights", "champion", "golden", "scores",
+    "definition", "sql", "lock", "warehouse", "events", "nights", "champion", "golden", "scores", "tables",
 ]  # fmt: skip
 
 
