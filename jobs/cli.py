@@ -7,21 +7,38 @@ import signal
 import sys
 from contextlib import suppress
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 
 import typer
 
-from jobs.options import AsOf, JobName, Json, MaybeAsOf, OneJob, OnlyAsOf, Reason, Threads, Wait, date_of
+from jobs.kill_points import arm
+from jobs.options import (
+    AcceptRows,
+    AsOf,
+    JobName,
+    Json,
+    MaybeAsOf,
+    OneJob,
+    OnlyAsOf,
+    Reason,
+    Threads,
+    Wait,
+    age_of,
+    date_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
     from jobs.definition import Job
+    from jobs.exits import Failure
     from jobs.screen import Screen, Tell
-    from jobs.settings import Settings
+    from jobs.settings import Settings, Told
     from jobs.steps.nights import Desk, Outcome
     from jobs.store.home import Home
+    from jobs.telling.log import Log
+    from jobs.telling.teller import Teller
 
 app = typer.Typer(
     name="score",
@@ -35,6 +52,7 @@ app = typer.Typer(
 )
 
 _SIGNALS: list[int] = []  # those that arrived, oldest first
+_STDERR = 2
 
 
 def _version(wanted: bool) -> None:
@@ -59,6 +77,10 @@ def program(
 def demo(
     *,
     load_only: Annotated[bool, typer.Option("--load-only", help="Only make the sample warehouse.")] = False,
+    warehouse: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Make it there: duckdb:///PATH or postgresql://USER@HOST/DATABASE."),
+    ] = None,
     until: Annotated[
         date | None,
         typer.Option(parser=date_of, metavar="DATE", help="Load only what was known before that day began."),
@@ -67,9 +89,10 @@ def demo(
     json: Json = False,
 ) -> None:
     """Load real flights of 2013, train, score a week night by night, replay it, and say where everything lies."""
+    from jobs.settings import with_warehouse
     from jobs.steps.demo import load_demo, show_demo, show_loaded, whole_demo
 
-    screen, settings = _screen(as_json=json), _settings()
+    screen, settings = _screen(as_json=json), with_warehouse(_settings(), warehouse)
     from jobs.screen import progress
 
     with progress() as tell:
@@ -84,6 +107,7 @@ def demo(
 
 @app.command()
 def snapshot(
+    context: typer.Context,
     job: JobName = None,
     *,
     as_of: AsOf,
@@ -94,39 +118,54 @@ def snapshot(
     from jobs.steps.reports import show_looks
     from jobs.steps.snapshots import look
 
+    log = _teller(context).begin("snapshot")
     settings, home = _open()
-    looks = [look(each, settings, home, as_of, fresh=fresh) for each in _jobs(job)]
+    looks = [look(each, settings, home, as_of, fresh=fresh, log=log) for each in _jobs(job)]
     show_looks(_screen(as_json=json), looks)
 
 
 @app.command()
-def train(job: JobName = None, *, as_of: AsOf, threads: Threads = 0, json: Json = False) -> None:
+def train(
+    context: typer.Context, job: JobName = None, *, as_of: AsOf, threads: Threads = 0, json: Json = False
+) -> None:
     """Train on what was known before the as-of; the first version becomes champion, later ones are challengers."""
     from jobs.screen import progress
     from jobs.steps.reports import show_trained
     from jobs.steps.training import train_version
 
+    log = _teller(context).begin("train")
     settings, home = _open()
     with progress() as tell:
-        trained = [train_version(each, settings, home, as_of, threads=threads, tell=tell) for each in _jobs(job)]
+        trained = [
+            train_version(each, settings, home, as_of, threads=threads, tell=tell, log=log) for each in _jobs(job)
+        ]
     show_trained(_screen(as_json=json), trained)
 
 
 @app.command()
 def run(
-    job: JobName = None, *, as_of: MaybeAsOf = None, wait: Wait = 0.0, threads: Threads = 0, json: Json = False
+    context: typer.Context,
+    job: JobName = None,
+    *,
+    as_of: MaybeAsOf = None,
+    accept_rows: AcceptRows = False,
+    wait: Wait = 0.0,
+    threads: Threads = 0,
+    json: Json = False,
 ) -> None:
     """The nightly command: score the missed nights and then today (or the as-of) with the champion, and publish."""
     from jobs.screen import progress
     from jobs.steps.nights import run_jobs
 
+    log = _teller(context).begin_nightly("run", job)
     with progress() as tell:
-        outcomes = run_jobs(_desks(job, threads, tell), as_of, wait)
-    _finish(json, outcomes)
+        outcomes = run_jobs(_desks(job, threads, tell, log), as_of, wait, accept_rows=accept_rows)
+    _finish(context, json, outcomes)
 
 
 @app.command()
 def backfill(
+    context: typer.Context,
     job: JobName = None,
     *,
     as_of: AsOf,
@@ -145,6 +184,7 @@ def backfill(
     restate: Annotated[
         bool, typer.Option("--restate", help="Look at the warehouse again, and make that the current run.")
     ] = False,
+    accept_rows: AcceptRows = False,
     wait: Wait = 0.0,
     threads: Threads = 0,
     json: Json = False,
@@ -154,11 +194,12 @@ def backfill(
     from jobs.steps.nights import backfill as score_again
     from jobs.steps.nights import span, wish_of
 
-    wish = wish_of(model=model, publish=publish, hindsight=hindsight, restate=restate)
+    log = _teller(context).begin("backfill")
+    wish = wish_of(model=model, publish=publish, hindsight=hindsight, restate=restate, accept_rows=accept_rows)
     with progress() as tell:
         nights = span(as_of, until)
-        outcomes = [each for desk in _desks(job, threads, tell) for each in score_again(desk, nights, wish, wait)]
-    _finish(json, outcomes)
+        outcomes = [each for desk in _desks(job, threads, tell, log) for each in score_again(desk, nights, wish, wait)]
+    _finish(context, json, outcomes)
 
 
 @app.command()
@@ -191,6 +232,7 @@ def prove(
 
 @app.command()
 def verify(
+    context: typer.Context,
     run_ids: Annotated[
         list[str] | None, typer.Argument(metavar="RUN_ID", help="Runs, or the beginnings of their ids.")
     ] = None,
@@ -212,6 +254,7 @@ def verify(
     from jobs.screen import progress
     from jobs.steps.reports import show_verdicts
 
+    _teller(context).begin("verify")
     home, jobs, ids = _read(), _jobs(None), run_ids or []
     with progress() as tell:
         verdicts = verify_runs(jobs, home, ids, everything=everything, required=not read_data, tell=tell)
@@ -336,6 +379,35 @@ def doctor(job: JobName = None, *, json: Json = False) -> None:
 
 
 @app.command()
+def gc(
+    *,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete it; without this, only say what would go.")] = False,
+    older_than: Annotated[
+        float,
+        typer.Option(
+            parser=age_of, metavar="AGE", show_default="7d", help="Only what is older than so long (12h, 7d)."
+        ),
+    ] = 604_800.0,
+    more_than_half: Annotated[
+        bool, typer.Option("--more-than-half", help="Though more than half of all objects would go.")
+    ] = False,
+    wait: Wait = 0.0,
+    json: Json = False,
+) -> None:
+    """What nothing refers to any more: superseded snapshots, orphaned objects; says what would go, deletes if asked to."""
+    from jobs.collecting.deleting import collect, look_through
+    from jobs.collecting.telling import show_collected
+
+    if delete:
+        settings, home = _open()
+        names = [each.name for each in _jobs(None)]
+        plan = collect(home, names, settings.now, older_than, more_than_half=more_than_half, wait_s=wait)
+    else:
+        plan = look_through(_read(), _settings().now, older_than)
+    show_collected(_screen(as_json=json), plan, older_than, deleted=delete)
+
+
+@app.command()
 def promote(
     version: Annotated[str, typer.Argument(help="The model version.")],
     job: OneJob = None,
@@ -384,12 +456,14 @@ def skip(job: OneJob = None, *, as_of: AsOf, reason: Reason, json: Json = False)
 
 @app.command()
 def release(job: JobName = None, *, json: Json = False) -> None:
-    """Check the SQL of a job that is not released yet, and put it on the list of what is never edited again."""
+    """Check new SQL, put it on the list of what is never edited again, and render it for other engines."""
     from jobs.queries.released import release as put_on_list
+    from jobs.queries.rendering import renew_renderings
     from jobs.steps.reports import show_released
 
     released = {each.name: put_on_list(each.sql_folder) for each in _jobs(job)}
-    show_released(_screen(as_json=json), released)
+    renewed = {each.name: renew_renderings(each.sql_folder) for each in _jobs(job)}
+    show_released(_screen(as_json=json), released, renewed)
 
 
 def main() -> NoReturn:
@@ -397,6 +471,7 @@ def main() -> NoReturn:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads of LightGBM then do not burn the other core
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
+    _fill_closed_streams()
     code = call(sys.argv[1:])
     watch = sys.modules.get("jobs.warehouse.servers.watch")
     if watch is not None and watch.threads_were_left():
@@ -413,42 +488,48 @@ def _flush() -> None:
 
 
 def call(arguments: Sequence[str]) -> int:
-    """The exit code of one call; failures are printed."""
+    """The exit code of one call; failures are printed, and whoever asked to be told how it went is told."""
+    from jobs.telling.teller import Teller
+
+    teller = Teller(_told(), _clock, _screen(as_json=False).warn)
     try:
-        return app(args=list(arguments), prog_name="score", standalone_mode=False) or 0
-    except typer.TyperException as error:
-        return _fail(arguments, 2, _usage(error)) if error.format_message() else 2  # help was printed instead
+        arm(os.environ)
+        code = app(args=list(arguments), prog_name="score", standalone_mode=False, obj=teller) or 0
     except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001  the one place that turns all into codes
-        if _SIGNALS or isinstance(error, KeyboardInterrupt):
-            return _stopped(arguments)
-        if isinstance(error, SystemExit):  # whoever read the help went away
-            return 1
-        return _failure(arguments, error)
+        code = _failed(arguments, teller, error)
+    teller.end(code)
+    return code
 
 
-def _stopped(arguments: Sequence[str]) -> int:
-    number = _SIGNALS[0] if _SIGNALS else signal.SIGINT
-    what = "terminated" if number == signal.SIGTERM else "interrupted"
-    return _fail(arguments, 128 + number, f"{what}; nothing half done is kept, run it again")
+def _failed(arguments: Sequence[str], teller: Teller, error: BaseException) -> int:
+    if isinstance(error, typer.TyperException) and not error.format_message():
+        return 2  # help was printed instead
+    if isinstance(error, SystemExit) and not _SIGNALS:
+        return 1  # whoever read the help went away
+    failure = _failure(error)
+    _screen(as_json="--json" in arguments).fail(failure)
+    teller.failed(failure)
+    return failure.code
 
 
-def _failure(arguments: Sequence[str], error: BaseException) -> int:
-    from jobs.exits import failure_of
+def _failure(error: BaseException) -> Failure:
+    from jobs.exits import Failure, failure_of
 
-    failure = failure_of(error)
-    if failure is not None:
-        return _fail(arguments, failure.code, failure.message)
-    return _fail(
-        arguments, 70, f"a bug: {type(error).__name__}; the trace is in {_write_trace(error)}; please report it"
+    if isinstance(error, typer.TyperException):
+        return Failure(2, _usage(error))
+    if _SIGNALS or isinstance(error, KeyboardInterrupt):
+        return _stopped()
+    return failure_of(error) or Failure(
+        70, f"a bug: {type(error).__name__}; the trace is in {_write_trace(error)}; please report it"
     )
 
 
-def _fail(arguments: Sequence[str], code: int, message: str) -> int:
+def _stopped() -> Failure:
     from jobs.exits import Failure
-    from jobs.screen import Screen
 
-    Screen(as_json="--json" in arguments).fail(Failure(code, message))
-    return code
+    number = _SIGNALS[0] if _SIGNALS else signal.SIGINT
+    what = "terminated" if number == signal.SIGTERM else "interrupted"
+    return Failure(128 + number, f"{what}; nothing half done is kept, run it again")
 
 
 def _usage(error: typer.TyperException) -> str:
@@ -483,7 +564,29 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 def _settings() -> Settings:
     from jobs.settings import read_settings
 
-    return read_settings(os.environ, lambda: datetime.now(UTC))
+    return read_settings(os.environ, _clock)
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def _told() -> Told:
+    from jobs.settings import read_told
+
+    return read_told(os.environ)
+
+
+def _teller(context: typer.Context) -> Teller:
+    """The one that `call` made, for a command to begin with."""
+    return cast("Teller", context.obj)
+
+
+def _fill_closed_streams() -> None:
+    """Open what was closed, on nothing: or the first file of the night gets its number, and what a library prints."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(descriptor)
 
 
 def _open() -> tuple[Settings, Home]:
@@ -514,11 +617,11 @@ def _only_job(name: str | None) -> Job:
     return jobs[0]
 
 
-def _desks(name: str | None, threads: int, tell: Tell) -> list[Desk]:
+def _desks(name: str | None, threads: int, tell: Tell, log: Log) -> list[Desk]:
     from jobs.steps.nights import Desk
 
     settings, home = _open()
-    return [Desk(job, settings, home, _jobs(None), threads, tell) for job in _jobs(name)]
+    return [Desk(job, settings, home, _jobs(None), threads, tell, log) for job in _jobs(name)]
 
 
 def _screen(*, as_json: bool) -> Screen:
@@ -527,7 +630,9 @@ def _screen(*, as_json: bool) -> Screen:
     return Screen(as_json)
 
 
-def _finish(as_json: bool, outcomes: Sequence[Outcome]) -> None:
+def _finish(context: typer.Context, as_json: bool, outcomes: Sequence[Outcome]) -> None:
     from jobs.steps.reports import show_outcomes
+    from jobs.telling.figures import figures_of, lines_of
 
+    _teller(context).done(figures_of(outcomes), lines_of(outcomes))
     raise typer.Exit(show_outcomes(_screen(as_json=as_json), outcomes))

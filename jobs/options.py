@@ -28,6 +28,16 @@ def span_of(given: str | float) -> float:
     return int(matched[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[matched[2]]
 
 
+def age_of(given: str | float) -> float:
+    """Seconds, from a text such as 7d or 12h; a default is seconds already."""
+    if not isinstance(given, str):
+        return given
+    matched = re.fullmatch(r"([0-9]{1,5})([hd])", given)
+    if matched is None:
+        raise typer.BadParameter(f"{given[:40]!r} is no age; write 12h or 7d")
+    return int(matched[1]) * {"h": 3600.0, "d": 86_400.0}[matched[2]]
+
+
 def sentence_of(text: str) -> str:
     """One line that says something."""
     line = " ".join(text.split())
@@ -70,5 +80,8 @@ Wait = Annotated[
     typer.Option(
         "--wait", parser=span_of, metavar="SPAN", show_default=False, help="Wait so long (90s, 15m, 2h) for a busy job."
     ),
+]
+AcceptRows = Annotated[
+    bool, typer.Option("--accept-rows", help="Though row counts are far from the last nights'; stays on record.")
 ]
 Reason = Annotated[str, typer.Option("--reason", parser=sentence_of, metavar="TEXT", help="Why; it stays on record.")]

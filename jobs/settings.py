@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.warehouse.addresses import SILENCE_S, AddressRefused, FileAddress, read_server_address
+from jobs.warehouse.addresses import (
+    SILENCE_S,
+    AddressRefused,
+    FileAddress,
+    ServerAddress,
+    has_password,
+    read_server_address,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +35,15 @@ class SettingRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told how a command went, as the environment names them; empty is nobody. The ping URL is a secret."""
+
+    log: str = ""
+    metrics: str = ""
+    ping: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the environment and the clock said when the program started."""
 
@@ -37,6 +53,7 @@ class Settings:
     clock: Callable[[], datetime]
     pinned_today: date | None
     program: str
+    told: Told = Told()
 
     def today(self, calendar: Calendar) -> date:
         """The day that it is in the job's zone: SCORE_TODAY where it is set, else the clock's."""
@@ -62,7 +79,14 @@ def read_settings(environ: Mapping[str, str], clock: Callable[[], datetime]) -> 
         clock=clock,
         pinned_today=_today(environ.get("SCORE_TODAY") or ""),
         program="uv run score" if "UV" in environ else "score",  # which uv sets for what it runs
+        told=read_told(environ),
     )
+
+
+def read_told(environ: Mapping[str, str]) -> Told:
+    """Who is told; what stands there is looked at where it is used, for nothing of it may stop a night."""
+    names = ("SCORE_LOG", "SCORE_METRICS", "SCORE_PING")
+    return Told(*(environ.get(name) or "" for name in names))
 
 
 def _warehouse(environ: Mapping[str, str], home: Path) -> Address:
@@ -88,6 +112,23 @@ def read_address(url: str, silence_s: float = SILENCE_S) -> Address:
         "it must look like duckdb:///path/to/warehouse.duckdb (an absolute path has four slashes) or like "
         "postgresql://user@host:5432/database"
     )
+
+
+def with_warehouse(settings: Settings, url: str | None) -> Settings:
+    """The settings with the warehouse that a command line names.
+
+    Raises:
+        AddressRefused: if it names none, or gives a password, which everybody on the machine could read there.
+    """
+    if url is None:
+        return settings
+    address = read_address(url)
+    if isinstance(address, ServerAddress) and has_password(address):
+        raise AddressRefused(
+            "a password on the command line can be read by everybody on this machine; put the URL into "
+            "SCORE_WAREHOUSE, or the password into PGPASSWORD or ~/.pgpass"
+        )
+    return replace(settings, warehouse=address)
 
 
 def _silence(text: str) -> float:

@@ -15,6 +15,7 @@ from jobs.doctor.checking import Diagnosis, Finding, NotYet, Patient
 from jobs.doctor.of_jobs import AFTERWARDS, OF_A_JOB
 from jobs.doctor.of_the_installation import OF_THE_INSTALLATION
 from jobs.doctor.of_the_place import OF_THE_PLACE
+from jobs.doctor.of_the_telling import OF_THE_TELLING
 from jobs.environment import code, environment, host, lock_sha256, processor
 from jobs.exits import Failure, failure_of
 
@@ -39,7 +40,7 @@ def examine(read_settings: Callable[[], Settings], job: str | None, tell: Tell) 
         load_job(job)
     patient = Patient(read_settings, (job,) if job else job_names())
     rounds = [
-        ("", (*OF_THE_INSTALLATION, *OF_THE_PLACE)),
+        ("", (*OF_THE_INSTALLATION, *OF_THE_PLACE, *OF_THE_TELLING)),
         *((name, OF_A_JOB) for name in patient.names),
         ("", AFTERWARDS),
     ]

@@ -23,6 +23,7 @@ from jobs.store.registry import (
     version_folder,
 )
 from jobs.store.views import shown_state, wanted_state
+from jobs.warehouse.addresses import publishes_tables
 from jobs.warehouse.bounds import bounded
 from jobs.warehouse.engine import connect, first_line
 from jobs.warehouse.opening import examine_warehouse
@@ -157,6 +158,22 @@ def scores(patient: Patient, _job: str) -> str | NotYet:
     return f"{path} shows what the events say: {sum(_count(path, job) for job in shown):,} rows of the newest night"
 
 
+def score_tables(patient: Patient, _job: str) -> str | NotYet:
+    """On a server: the job may write the score tables, and they show what the events say."""
+    address, found = patient.settings.warehouse, patient.home
+    if not publishes_tables(address):
+        return "none on a server; analysts open scores.duckdb"
+    from jobs.warehouse.servers.score_tables import examine_tables  # noqa: PLC0415  a file needs no driver
+
+    jobs = [load_job(name) for name in job_names()]
+    if not all(is_free(found.lock(job.name)) for job in jobs):
+        return NotYet("a job is being worked on")
+    missing = examine_tables(address, found, jobs)
+    if missing:
+        raise ViewsBehind(f"{address}: schema scores lacks {missing} publications; they are added by: score run")
+    return f"{address}: schema scores shows what the events say"
+
+
 def _count(path: Path, job: str) -> int:
     try:
         with connect(path, read_only=True) as con:
@@ -176,4 +193,7 @@ OF_A_JOB = (
     Check("champion", champion, needs=("sql", "events", "engine")),
     Check("golden", golden, needs=("champion",)),
 )
-AFTERWARDS = (Check("scores", scores, needs=("home",)),)
+AFTERWARDS = (
+    Check("scores", scores, needs=("home",)),
+    Check("tables", score_tables, needs=("home",)),
+)

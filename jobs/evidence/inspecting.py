@@ -16,7 +16,7 @@ from jobs.evidence.verifying import INTEGRITY
 from jobs.exits import Failure, failure_of, known_failures
 from jobs.store.documents import read_document
 from jobs.store.events import PROMOTED, read_chain
-from jobs.store.home import is_name
+from jobs.store.home import stored_jobs
 from jobs.store.objects import broken_files, require_rows
 from jobs.store.proofs import read_proofs
 from jobs.store.registry import (
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from jobs.store.home import Home
     from jobs.store.objects import FileSeal
 
-_OF_JOBS = ("events", "snapshots", "models", "runs")
 _OF_THE_MACHINE = {74, 77}
 _OBJECT = re.compile(r"[0-9a-f]{64}")
 
@@ -47,7 +46,7 @@ _OBJECT = re.compile(r"[0-9a-f]{64}")
 def inspect_store(home: Home) -> list[Failure]:
     """What is damaged or missing below the home, each with the file's name."""
     seen = _Inspection(home)
-    for job in sorted({path.name for kind in _OF_JOBS for path in (home.root / kind).glob("*/") if is_name(path.name)}):
+    for job in stored_jobs(home):
         _look_at_events(seen, job)
         for as_of, folder in kept_snapshot_folders(home, job):
             _look_at_snapshot(seen, job, as_of, folder)

@@ -30,6 +30,7 @@ _MOST_DIGITS = 15  # any constant of so many digits is exact as a double
 _MOST_PLACES_OF_NUMERIC = 9
 _BYTE = 256  # the smallest factor that takes what is no TINYINT out of SMALLINT
 
+_NUMBERS = frozenset({Kind.INTEGER, Kind.DECIMAL, Kind.WIDE, Kind.SCALELESS, Kind.DOUBLE})
 _PREDICATES = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Is, exp.In, exp.Between, exp.Not)
 
 
@@ -101,7 +102,7 @@ def _keywords_of_snowflake(select: exp.Select) -> Iterator[tuple[exp.Expr, str]]
 
 def _decimals_of_bigquery(select: exp.Select) -> Iterator[tuple[exp.Expr, str]]:
     for cast in select.find_all(exp.Cast, bfs=False):
-        if cast_to(cast) is Kind.DECIMAL:
+        if cast_to(cast) in {Kind.DECIMAL, Kind.WIDE}:
             yield cast, f"{short(cast)} would lose its precision and scale; scale it to an integer"
     for literal in select.find_all(exp.Literal, bfs=False):
         if not literal.is_string and len(literal.name.partition(".")[2]) > _MOST_PLACES_OF_NUMERIC:
@@ -143,7 +144,7 @@ def _booleans_become_numbers(node: exp.Expr) -> None:
     """PostgreSQL casts BOOLEAN to INTEGER and nothing else."""
     if not isinstance(node, exp.Cast) or node.to.this is exp.DType.INT:
         return
-    if cast_to(node) in {Kind.INTEGER, Kind.DECIMAL, Kind.DOUBLE} and kinds(node.this) == {Kind.BOOLEAN}:
+    if cast_to(node) in _NUMBERS and kinds(node.this) == {Kind.BOOLEAN}:
         node.this.replace(_cast(node.this.copy(), exp.DType.INT))
 
 
@@ -151,7 +152,7 @@ def _numbers_become_booleans(node: exp.Expr) -> None:
     """PostgreSQL casts INTEGER to BOOLEAN and nothing else; of a number it is whether it is not 0."""
     if not isinstance(node, exp.Cast) or cast_to(node) is not Kind.BOOLEAN:
         return
-    if kinds(node.this) & {Kind.INTEGER, Kind.DECIMAL, Kind.SCALELESS, Kind.DOUBLE}:
+    if kinds(node.this) & _NUMBERS:
         node.this.replace(exp.NEQ(this=exp.Paren(this=node.this.copy()), expression=exp.Literal.number(0)))
 
 
@@ -173,6 +174,14 @@ def _keywords_are_quoted(node: exp.Expr) -> None:
     """What DuckDB takes for a name and PostgreSQL for a keyword; in lower case, which an unquoted name stands for."""
     if isinstance(node, exp.Identifier) and not node.args.get("quoted") and node.name.lower() in KEYWORDS_OF_POSTGRES:
         node.replace(exp.Identifier(this=node.name.lower(), quoted=True))
+
+
+def _null_of_equals(node: exp.Expr) -> None:
+    """nullif() is of its first value's type; PostgreSQL's is of the type in which it compares the two."""
+    if isinstance(node, exp.Nullif):
+        first, second = (_apart(operand.copy()) for operand in compared(node))
+        equal = exp.If(this=exp.EQ(this=first, expression=second), true=exp.Null())
+        node.replace(exp.Case(ifs=[equal], default=node.this.copy()))
 
 
 def _nulls_are_passed_over(node: exp.Expr) -> None:
@@ -225,12 +234,18 @@ def _by_bytes(node: exp.Expr) -> exp.Collate:
     return exp.Collate(this=within, expression=exp.Identifier(this="C", quoted=True))
 
 
+def _apart(node: exp.Expr) -> exp.Expr:
+    """A value that nothing around it can be read into."""
+    return node if isinstance(node, (exp.Column, exp.Literal, exp.Func, exp.Paren)) else exp.Paren(this=node)
+
+
 def _microseconds(type_: exp.DType) -> exp.DataType:
     return exp.DataType(this=type_, expressions=[exp.DataTypeParam(this=exp.Literal.number(6))])
 
 
 _CHANGES: Mapping[str, tuple[Callable[[exp.Expr], None], ...]] = {
     "postgres": (
+        _null_of_equals,
         _text_is_compared_by_bytes,
         _booleans_become_numbers,
         _numbers_become_booleans,
@@ -238,8 +253,8 @@ _CHANGES: Mapping[str, tuple[Callable[[exp.Expr], None], ...]] = {
         _text_is_ordered_by_bytes,
         _keywords_are_quoted,
     ),
-    "snowflake": (_null_is_neither_true_nor_false, _instants_without_a_zone),
-    "bigquery": (_nulls_are_passed_over, _constants_are_decimals),
-    "spark": (),
-    "trino": (_null_is_neither_true_nor_false, _nulls_are_passed_over, _instants_with_microseconds),
+    "snowflake": (_null_of_equals, _null_is_neither_true_nor_false, _instants_without_a_zone),
+    "bigquery": (_null_of_equals, _nulls_are_passed_over, _constants_are_decimals),
+    "spark": (_null_of_equals,),
+    "trino": (_null_of_equals, _null_is_neither_true_nor_false, _nulls_are_passed_over, _instants_with_microseconds),
 }

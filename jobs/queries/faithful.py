@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from jobs.queries.grammar import short
-from jobs.queries.kinds import Kind, Kinds, cast_to, deciding_columns, is_whole, kinds, kinds_that_lead_to
+from jobs.queries.kinds import Kind, Kinds, cast_to, deciding_columns, is_whole, kinds, kinds_that_lead_to, operands
 from jobs.queries.tables import tables_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ ORDERING = (exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Between, exp.Greatest, exp.Lea
 COMPARING = (*ORDERING, exp.EQ, exp.NEQ)
 
 _FRACTIONS: Kinds = frozenset({Kind.FLOAT, Kind.DOUBLE})
-_DECIMALS: Kinds = frozenset({Kind.DECIMAL, Kind.SCALELESS})
+_DECIMALS: Kinds = frozenset({Kind.DECIMAL, Kind.WIDE, Kind.SCALELESS})
+_WIDE: Kinds = frozenset({Kind.WIDE})
 _TEXT: Kinds = frozenset({Kind.VARCHAR})
 _INSTANTS: Kinds = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 _SPAN: Kinds = frozenset({Kind.INTERVAL})
@@ -34,7 +35,7 @@ _ELSEWHERE: Mapping[Kind, Kinds] = {
     Kind.BOOLEAN: _TEXT | _FRACTIONS,
     Kind.INTEGER: _TEXT | _FRACTIONS,
     Kind.DECIMAL: _TEXT | _FRACTIONS,
-    Kind.DOUBLE: _TEXT,
+    Kind.DOUBLE: _TEXT | _WIDE,
     Kind.VARCHAR: _FRACTIONS | _DECIMALS | _INSTANTS | _SPAN,
     Kind.DATE: _TEXT,
     Kind.TIMESTAMPTZ: _TEXT,
@@ -42,6 +43,7 @@ _ELSEWHERE: Mapping[Kind, Kinds] = {
 UNFAITHFUL: Mapping[str, Mapping[Kind, Kinds]] = {
     "postgres": {
         Kind.DECIMAL: _FRACTIONS,
+        Kind.DOUBLE: _WIDE,
         Kind.VARCHAR: _FRACTIONS | _SPAN | {Kind.SCALELESS},
         Kind.DATE: _TEXT,
         Kind.TIMESTAMPTZ: _TEXT,
@@ -53,6 +55,10 @@ UNFAITHFUL: Mapping[str, Mapping[Kind, Kinds]] = {
 }
 # Of these, greatest() and least() do not take NaN for the greatest of all numbers.
 _NAN_IS_UNORDERED = frozenset({"bigquery", "trino"})
+
+# Engines widen single precision apart, and DuckDB rounds a decimal where the common type would need over 38 digits.
+_ALONE = (exp.Neg, exp.Abs, exp.Floor)
+_TOGETHER = (*COMPARING, exp.In, exp.Add, exp.Sub, exp.Mul, exp.Coalesce, exp.Nullif, exp.Case)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +74,32 @@ class Doubt:
 
 def doubts(parsed: Parsed, dialect: str) -> Iterator[Doubt]:
     """What the warehouse's catalog must say before the rendered text may run, in the order of the text."""
-    for node in parsed.select.walk(bfs=False):
-        if isinstance(node, exp.Cast):
-            yield from _led_to(parsed, node, node.this, refused_in_cast(node, dialect))
-        elif isinstance(node, (exp.Greatest, exp.Least)) and dialect in _NAN_IS_UNORDERED:
-            yield from _led_to(parsed, node, node, _FRACTIONS)
-        elif isinstance(node, exp.Column) and not _stands_alone(node) and not _orders(node):
-            yield _doubt(parsed, node, node, frozenset({Kind.FLOAT}))
+    for node, operand, refused in _sensitive(parsed.select, dialect):
+        for column in deciding_columns(operand):
+            leading = kinds_that_lead_to(operand, column, refused)
+            if leading:
+                yield Doubt(
+                    table_of(parsed, column), column.name, leading, parsed.line_of(node), short(node).strip("`")
+                )
 
 
 def differences(parsed: Parsed, dialect: str) -> Iterator[tuple[exp.Expr, Kind]]:
     """The pieces whose text alone shows that the engine would answer differently, with the kind that does it."""
-    for node in parsed.select.walk(bfs=False):
-        refused: Kinds = frozenset()
-        operand = node
-        if isinstance(node, exp.Cast):
-            operand, refused = node.this, refused_in_cast(node, dialect)
-        elif isinstance(node, (exp.Greatest, exp.Least)) and dialect in _NAN_IS_UNORDERED:
-            refused = _FRACTIONS
+    for node, operand, refused in _sensitive(parsed.select, dialect):
         yield from ((node, kind) for kind in sorted(kinds(operand) & refused))
+
+
+def _sensitive(select: exp.Select, dialect: str) -> Iterator[tuple[exp.Expr, exp.Expr, Kinds]]:
+    """Every place where kinds matter, each of its operands, and the kinds that it may not be of."""
+    for node in select.walk(bfs=False):
+        if isinstance(node, exp.Cast):
+            yield node, node.this, refused_in_cast(node, dialect)
+        elif isinstance(node, _ALONE):
+            yield node, node.this, frozenset({Kind.FLOAT})
+        elif isinstance(node, _TOGETHER):
+            unordered = dialect in _NAN_IS_UNORDERED and isinstance(node, (exp.Greatest, exp.Least))
+            refused = frozenset({Kind.FLOAT}) | _WIDE | (_FRACTIONS if unordered else frozenset())
+            yield from ((node, operand, refused) for operand in compared(node))
 
 
 def refused_in_cast(cast: exp.Cast, dialect: str) -> Kinds:
@@ -94,7 +107,7 @@ def refused_in_cast(cast: exp.Cast, dialect: str) -> Kinds:
 
     A constant text of a date or an instant is held to one spelling already, and a whole number needs no rounding.
     """
-    target = cast_to(cast)
+    target = Kind.DECIMAL if cast_to(cast) is Kind.WIDE else cast_to(cast)
     refused = UNFAITHFUL[dialect].get(target, frozenset())
     within = cast.this.unnest()
     if target in {Kind.DATE, Kind.TIMESTAMPTZ} and isinstance(within, exp.Literal):
@@ -110,12 +123,13 @@ def is_text(node: exp.Expr) -> bool:
 
 
 def compared(node: exp.Expr) -> tuple[exp.Expr, ...]:
-    """The operands of a comparison."""
+    """The values that are computed or compared with one another; of CASE its results, and what it compares."""
     if isinstance(node, exp.Between):
         return node.this, node.args["low"], node.args["high"]
-    if isinstance(node, (exp.Greatest, exp.Least)):
-        return node.this, *node.expressions
-    return node.this, node.expression
+    if isinstance(node, exp.Case):
+        tested = (node.this, *(branch.this for branch in node.args["ifs"])) if node.this else ()
+        return *tested, *operands(node)
+    return tuple(part for part in (node.this, node.args.get("expression"), *node.expressions) if part)
 
 
 def ordered_columns(parsed: Parsed) -> tuple[tuple[str, str], ...]:
@@ -142,26 +156,3 @@ def table_of(parsed: Parsed, column: exp.Column) -> str:
     tables = list(tables_of(parsed))
     called = next((each for each in tables if each.alias_or_name == column.table), tables[0])
     return ".".join(part for part in (called.db, called.name) if part)
-
-
-def _led_to(parsed: Parsed, place: exp.Expr, operand: exp.Expr, refused: Kinds) -> Iterator[Doubt]:
-    for column in deciding_columns(operand):
-        leading = kinds_that_lead_to(operand, column, refused)
-        if leading:
-            yield _doubt(parsed, place, column, leading)
-
-
-def _doubt(parsed: Parsed, place: exp.Expr, column: exp.Column, refused: Kinds) -> Doubt:
-    return Doubt(table_of(parsed, column), column.name, refused, parsed.line_of(place), short(place).strip("`"))
-
-
-def _stands_alone(column: exp.Column) -> bool:
-    """Whether a column is only cast or asked for null: nothing else is computed in its single precision."""
-    around = column.parent
-    while isinstance(around, exp.Paren):
-        around = around.parent
-    return isinstance(around, (exp.Cast, exp.Is))
-
-
-def _orders(column: exp.Column) -> bool:
-    return column.find_ancestor(exp.Order) is not None

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     BOOLEAN = "BOOLEAN"
     INTEGER = "INTEGER"
     DECIMAL = "DECIMAL"
+    WIDE = "DECIMAL of more than 18 digits"
     SCALELESS = "DECIMAL of several scales"
     FLOAT = "FLOAT"
     DOUBLE = "DOUBLE"
@@ -33,6 +34,7 @@ Kinds = frozenset[Kind]
 OF_COLUMNS: Kinds = frozenset(Kind) - {Kind.SCALELESS, Kind.INTERVAL}
 NONE: Kinds = frozenset()
 
+_NARROW = 18
 _BY_NAME = {
     **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"), Kind.INTEGER),
     **dict.fromkeys(("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"), Kind.INTEGER),
@@ -42,26 +44,34 @@ _BY_NAME = {
 _CAST_TO = {
     exp.DType.BOOLEAN: Kind.BOOLEAN,
     **dict.fromkeys((exp.DType.TINYINT, exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGINT), Kind.INTEGER),
-    exp.DType.DECIMAL: Kind.DECIMAL,
     exp.DType.DOUBLE: Kind.DOUBLE,
     exp.DType.TEXT: Kind.VARCHAR,
     exp.DType.DATE: Kind.DATE,
     exp.DType.TIMESTAMPTZ: Kind.TIMESTAMPTZ,
 }
-_NUMBERS = (Kind.INTEGER, Kind.DECIMAL, Kind.SCALELESS, Kind.FLOAT, Kind.DOUBLE)
+_NUMBERS = (Kind.INTEGER, Kind.DECIMAL, Kind.WIDE, Kind.SCALELESS, Kind.FLOAT, Kind.DOUBLE)
 _DAYS = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 _PREDICATES = (exp.Predicate, exp.Connector, exp.Not, exp.Boolean)
 
 
 def kind_of(type_sql: str) -> Kind | None:
     """The kind of a source column, of its type as DuckDB spells it; None for a type that no query here knows."""
-    name = type_sql.upper().partition("(")[0].strip()
+    name, _, digits = type_sql.upper().partition("(")
+    if name == Kind.DECIMAL:
+        return _decimal(digits.partition(",")[0])
     return _BY_NAME.get(name) or (Kind(name) if name in OF_COLUMNS else None)
 
 
 def cast_to(cast: exp.Cast) -> Kind:
     """The kind that a checked query casts to."""
+    if cast.to.this is exp.DType.DECIMAL:
+        return _decimal(cast.to.expressions[0].name)
     return _CAST_TO[cast.to.this]
+
+
+def _decimal(digits: str) -> Kind:
+    """Two decimals of 18 digits each have a common type in DuckDB, which has 38; of wider ones it rounds one."""
+    return Kind.DECIMAL if digits.isdecimal() and int(digits) <= _NARROW else Kind.WIDE
 
 
 def unknown(_: exp.Column) -> Kinds:
@@ -143,9 +153,14 @@ def _chosen(parts: Sequence[Kinds]) -> Kinds:
 
 
 def _arithmetic(node: exp.Expr, left: Kinds, right: Kinds) -> Kinds:
-    if not left or not right:
-        return left or right
-    return frozenset().union(*(_result(node, *pair) for pair in product(left, right)))
+    """The kinds of a sum, difference or product; a product of two decimals, no constant, may have too many digits."""
+    found = left or right
+    if left and right:
+        found = frozenset().union(*(_result(node, *pair) for pair in product(left, right)))
+    constant = isinstance(node.this.unnest(), exp.Literal) or isinstance(node.expression.unnest(), exp.Literal)
+    if isinstance(node, exp.Mul) and not constant and Kind.DECIMAL in found:
+        return found - {Kind.DECIMAL} | {Kind.WIDE}
+    return found
 
 
 def _result(node: exp.Expr, left: Kind, right: Kind) -> Kinds:

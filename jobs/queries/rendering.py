@@ -6,6 +6,7 @@ what is rendered now.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -14,17 +15,19 @@ from sqlglot import ErrorLevel, exp, parse_one
 from sqlglot.errors import SqlglotError
 
 from jobs.queries.bounds import parameters
+from jobs.queries.check import Query, read_query
 from jobs.queries.dialects import DIALECTS, QUOTED, NotRenderable, is_constant_instant, renderable_faults, translate
 from jobs.queries.faithful import columns_cast_to_text, doubts, ordered_columns
 from jobs.queries.grammar import Parsed, parse
 from jobs.queries.lexis import cut
-from jobs.queries.source import Source
+from jobs.queries.released import read_released
+from jobs.queries.source import QueryRefused, Source
+from jobs.store.documents import write_durably
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from jobs.queries.check import Query
     from jobs.queries.faithful import Doubt
 
 # How the literal of an instant ends: in the form that the engine's documentation gives for its timestamps with a zone.
@@ -80,6 +83,45 @@ def kept_rendering(query: Query, dialect: str) -> Path:
     if path.read_bytes() != wanted:
         raise RenderingStale(f"{path} is not what {query.path.name} renders to with sqlglot {_version()}; {remedy}")
     return path
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What rendering a job's released files again wrote, and which engines cannot be given which of them."""
+
+    written: tuple[Path, ...]
+    refused: tuple[QueryRefused, ...]
+
+
+def renew_renderings(folder: Path) -> Renewed:
+    """Write what is stale or missing of the renderings of a job's released files.
+
+    Files that an engine cannot be given have no rendering there: one that is left from before is removed. A file of an
+    old release that a rule of today refuses is refused for all engines at once.
+    """
+    written: list[Path] = []
+    refused: list[QueryRefused] = []
+    for name in read_released(folder):
+        try:
+            query = read_query(folder / name)
+        except QueryRefused as refusal:
+            refused.append(refusal)
+            continue
+        for dialect in DIALECTS:
+            try:
+                written += _renewed(query, dialect)
+            except NotRenderable as refusal:
+                kept_at(query, dialect).unlink(missing_ok=True)
+                refused.append(refusal)
+    return Renewed(tuple(written), tuple(refused))
+
+
+def _renewed(query: Query, dialect: str) -> Iterator[Path]:
+    """The path of the kept rendering if it had to be written."""
+    path, wanted = kept_at(query, dialect), render(query, dialect).encode()
+    if not path.is_file() or path.read_bytes() != wanted:
+        write_durably(path, wanted)
+        yield path
 
 
 def text_comparisons(query: Query) -> tuple[tuple[str, str], ...]:

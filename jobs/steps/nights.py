@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from jobs.environment import code, environment, host, lock_sha256, processor
 from jobs.evidence.golden import GoldenNightDiffers, GoldenRowsDiffer, ready
 from jobs.exits import Failure, failure_of, known_failures
+from jobs.kill_points import reach
 from jobs.screen import silent
 from jobs.steps.begun import require_begun
-from jobs.steps.scoring import matching_features, score_snapshot
+from jobs.steps.gate import gate_of
+from jobs.steps.scoring import matching_features, run_inputs, score_snapshot, unseen_share
 from jobs.steps.snapshots import find_kept, take_snapshot
 from jobs.store.digest import rows_digest
 from jobs.store.events import NIGHTLY, PUBLISHED, RECORDED, Chain, append, read_chain
@@ -22,7 +26,8 @@ from jobs.store.registry import read_version
 from jobs.store.runs import FEATURES_FILE, SCORES_FILE, Run, ScoresDiffer, find_run, keep_run, read_run, run_folder
 from jobs.store.snapshots import read_snapshot
 from jobs.store.views import refresh_views
-from jobs.warehouse.addresses import POSTGRESQL, ServerAddress
+from jobs.telling.log import SILENT
+from jobs.warehouse.addresses import publishes_tables
 from jobs.warehouse.engine import connect
 
 if TYPE_CHECKING:
@@ -33,17 +38,18 @@ if TYPE_CHECKING:
     from jobs.evidence.golden import Ready
     from jobs.screen import Tell
     from jobs.settings import Settings
+    from jobs.steps.gate import Gate
     from jobs.steps.scoring import Scored
     from jobs.store.documents import Json
     from jobs.store.home import Home
     from jobs.store.registry import ModelVersion
     from jobs.store.snapshots import Snapshot
+    from jobs.telling.log import Log
 
 MOST_NIGHTS = 40
 INCOMPLETE = 3
 _DAY = timedelta(days=1)
 _OF_THE_NIGHT = {65, 81}
-_UNAVAILABLE = 69
 _OF_THE_ENVIRONMENT = (GoldenRowsDiffer, GoldenNightDiffers)  # 81 too, but no night is scored here
 
 
@@ -53,7 +59,10 @@ class OptionsContradict(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one night; one that is `last` leaves those after it untried, for they would fare no better."""
+    """What became of one night; one that is `last` leaves those after it untried, for they would fare no better.
+
+    `waiting` nights begin with it that were left to the next run; `unseen` is the share of rows with an unseen label.
+    """
 
     job: str
     as_of: date
@@ -63,20 +72,27 @@ class Outcome:
     failure: Failure | None = None
     history_only: bool = False
     last: bool = False
+    waiting: int = 0
+    unseen: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How nights are to be scored: by which model, from which rows, and whether analysts shall see them."""
+    """How nights are to be scored: by which model, from which rows, and whether analysts shall see them.
+
+    `accept_rows` lets tables through whose row counts are far from the usual.
+    """
 
     reason: str
     restate: bool = False
     model: str | None = None
     show: bool = True
     hindsight: bool = False
+    accept_rows: bool = False
 
 
-def wish_of(*, model: str | None, publish: bool, hindsight: bool, restate: bool) -> Wish:
+def wish_of(*, model: str | None, publish: bool, hindsight: bool, restate: bool, accept_rows: bool = False) -> Wish:
     """What the options of a backfill ask for: another model's run goes to the history only, unless it is published.
 
     Raises:
@@ -85,7 +101,8 @@ def wish_of(*, model: str | None, publish: bool, hindsight: bool, restate: bool)
     if model is None and (publish or hindsight):
         raise OptionsContradict("--publish and --hindsight say what to do with another model; name it with --model")
     reason = "restate" if restate else "backfill"
-    return Wish(reason, restate=restate, model=model, show=publish or model is None, hindsight=hindsight)
+    show = publish or model is None
+    return Wish(reason, restate=restate, model=model, show=show, hindsight=hindsight, accept_rows=accept_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +115,7 @@ class Desk:
     all_jobs: Sequence[Job]
     threads: int = 1
     tell: Tell = silent
+    log: Log = SILENT
     proven: dict[str, Ready] = field(default_factory=dict)
 
     @property
@@ -131,27 +149,31 @@ def span(first: date, last: date | None) -> tuple[date, ...]:
     return tuple(first + n * _DAY for n in range(((last or first) - first).days + 1))
 
 
-def run_jobs(desks: Sequence[Desk], as_of: date | None, wait_s: float = 0.0) -> list[Outcome]:
+def run_jobs(
+    desks: Sequence[Desk], as_of: date | None, wait_s: float = 0.0, *, accept_rows: bool = False
+) -> list[Outcome]:
     """The nightly command for several jobs: one that cannot work does not stop the others."""
     if len(desks) == 1:
-        return run_nightly(desks[0], as_of or desks[0].today, wait_s)
+        return run_nightly(desks[0], as_of or desks[0].today, wait_s, accept_rows=accept_rows)
     outcomes: list[Outcome] = []
     for desk in desks:
         try:
-            outcomes += run_nightly(desk, as_of or desk.today, wait_s)
+            outcomes += run_nightly(desk, as_of or desk.today, wait_s, accept_rows=accept_rows)
         except known_failures() as error:
             outcomes.append(Outcome(desk.job.name, as_of or desk.today, "failed", failure=failure_of(error)))
     return outcomes
 
 
-def run_nightly(desk: Desk, as_of: date, wait_s: float = 0.0) -> list[Outcome]:
+def run_nightly(desk: Desk, as_of: date, wait_s: float = 0.0, *, accept_rows: bool = False) -> list[Outcome]:
     """Score the missed nights and then `as_of`, oldest first; a night that fails does not stop those after it."""
     require_begun(desk.job, desk.settings, as_of)
-    with locked(desk.home.lock(desk.job.name), wait_s):
+    with _at_work(desk, wait_s):
         chain = read_chain(desk.home, desk.job.name)
         nights, waiting = plan(chain, as_of)
-        outcomes = list(_each(desk, nights, Wish(reason=NIGHTLY)))
-    make_visible(desk, server=not _unavailable(outcomes))  # what a kill, or a move of the home, left to do
+        outcomes = list(_each(desk, nights, Wish(reason=NIGHTLY, accept_rows=accept_rows)))
+    refresh_views(desk.home, desk.all_jobs)  # what a kill, or a move of the home, left to do
+    if not outcomes[-1].last:
+        publish_on_server(desk)  # what was not shown there because it was down
     return outcomes if not waiting else [*outcomes, _too_many(desk.job, nights[-1] + _DAY, as_of, waiting)]
 
 
@@ -162,7 +184,7 @@ def backfill(desk: Desk, nights: Sequence[date], wish: Wish, wait_s: float = 0.0
         require_begun(desk.job, desk.settings, night)
     for done, night in enumerate(nights):
         try:
-            with locked(desk.home.lock(desk.job.name), wait_s):
+            with _at_work(desk, wait_s):
                 outcomes += _each(desk, (night,), wish, done / len(nights))
         except Busy as busy:
             if not outcomes:
@@ -173,20 +195,49 @@ def backfill(desk: Desk, nights: Sequence[date], wish: Wish, wait_s: float = 0.0
     return outcomes
 
 
+@contextmanager
+def _at_work(desk: Desk, wait_s: float) -> Iterator[None]:
+    """Hold the job's lock; how long it was waited for is a phase."""
+    with ExitStack() as held:
+        with desk.log.of(job=desk.job.name).phase("lock"):
+            held.enter_context(locked(desk.home.lock(desk.job.name), wait_s))
+        yield
+
+
 def _each(desk: Desk, nights: Sequence[date], wish: Wish, share: float = 0.0) -> Iterator[Outcome]:
     """Score nights in order. What is wrong with one night leaves the others; what is wrong with the place ends it."""
     for done, night in enumerate(nights):
         desk.tell(f"scoring {desk.job.name} as of {night}", share + done / len(nights))
-        try:
-            yield score_night(desk, night, wish)
-        except known_failures() as error:
-            failure = failure_of(error)
-            if failure is None:
-                raise
-            last = failure.code not in _OF_THE_NIGHT or isinstance(error, _OF_THE_ENVIRONMENT)
-            yield Outcome(desk.job.name, night, "failed", failure=failure, last=last)
-            if last:
-                return
+        outcome = _outcome(desk, night, wish)
+        _log_night(desk.log, outcome)
+        yield outcome
+        if outcome.last:
+            return
+
+
+def _outcome(desk: Desk, night: date, wish: Wish) -> Outcome:
+    """What becomes of a night, scored or failed, and how long that took."""
+    began = time.monotonic()
+    try:
+        outcome = score_night(desk, night, wish)
+    except known_failures() as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        last = failure.code not in _OF_THE_NIGHT or isinstance(error, _OF_THE_ENVIRONMENT)
+        outcome = Outcome(desk.job.name, night, "failed", failure=failure, last=last)
+    return replace(outcome, seconds=time.monotonic() - began)
+
+
+def _log_night(log: Log, outcome: Outcome) -> None:
+    night, run, failure = log.of(job=outcome.job, as_of=outcome.as_of), outcome.run, outcome.failure
+    ms = round(1000 * (outcome.seconds or 0))
+    if failure:
+        why = {"code": failure.code, "name": failure.name, "message": failure.message}
+        night.say("night", "error", ms=ms, status=outcome.status, **why)
+    else:
+        found = {"run_id": run.run_id, "rows": run.row_count, "model": run.inputs.model_version} if run else {}
+        night.say("night", ms=ms, status=outcome.status, **found)
 
 
 def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
@@ -195,32 +246,38 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
     Raises:
         ScoresDiffer: if the same run gave other scores before.
     """
-    job, home = desk.job, desk.home
+    job, home, log = desk.job, desk.home, desk.log.of(job=desk.job.name, as_of=as_of)
     chain = read_chain(home, job.name)
     if wish.reason == NIGHTLY and as_of in chain.closed():
         return _closed(desk, chain, as_of)
     version = _version(job, home, chain, as_of, wish)
     matching_features(job, version)  # this and the next before anything is taken from the warehouse
-    prepared = _ready(desk, version)
-    snapshot = snapshot_to_score(job, desk.settings, home, chain, as_of, restate=wish.restate)
-    scored = score_snapshot(job, home, snapshot, version, prepared.model, desk.threads)
-    run = keep_scored(desk, scored, prepared)
-    status = _show(desk, chain, run, wish)
-    make_visible(desk)
-    return Outcome(job.name, as_of, status, run, ready=prepared, history_only=not wish.show)
+    with log.phase("model"):
+        prepared = _ready(desk, version)
+    gate = gate_of(job, home, chain, as_of, accept=wish.accept_rows)
+    with log.phase("snapshot") as line:
+        snapshot = snapshot_to_score(job, desk.settings, home, chain, as_of, restate=wish.restate, gate=gate, log=log)
+        line.update(rows=snapshot.rows, bytes=snapshot.size)
+    log = log.of(run_id=run_inputs(job, snapshot, version).run_id)
+    scored = score_snapshot(job, home, snapshot, version, prepared.model, desk.threads, log)
+    with log.phase("keep") as line:
+        run = keep_scored(desk, scored, prepared)
+        line.update(rows=run.row_count, bytes=run.size)
+    reach("run-kept")
+    with log.phase("publish"):
+        status = _show(desk, chain, run, wish, rows_accepted=bool(gate.far))
+    reach("published")
+    with log.phase("views"):
+        refresh_views(home, desk.all_jobs)
+        publish_on_server(desk)
+    unseen = unseen_share(scored)
+    return Outcome(job.name, as_of, status, run, ready=prepared, history_only=not wish.show, unseen=unseen)
 
 
-def _unavailable(outcomes: Sequence[Outcome]) -> bool:
-    """Whether the warehouse was of no use just now: then it is not waited for again."""
-    failure = outcomes[-1].failure if outcomes else None
-    return failure is not None and failure.code == _UNAVAILABLE
-
-
-def make_visible(desk: Desk, *, server: bool = True) -> None:
-    """Show what the events say: in the database of the home, and in the score tables of a server; twice is once."""
-    refresh_views(desk.home, desk.all_jobs)
+def publish_on_server(desk: Desk) -> None:
+    """Bring the score tables of a server to what the events say; where the warehouse is a file there are none."""
     address = desk.settings.warehouse
-    if server and isinstance(address, ServerAddress) and address.engine is POSTGRESQL:
+    if publishes_tables(address):
         from jobs.warehouse.servers.score_tables import publish_tables  # noqa: PLC0415  a file needs no driver
 
         publish_tables(address, desk.home, desk.all_jobs, desk.tell)
@@ -265,18 +322,30 @@ def require_no_hindsight(version: ModelVersion, as_of: date) -> None:
 
 
 def snapshot_to_score(
-    job: Job, settings: Settings, home: Home, chain: Chain, as_of: date, *, restate: bool = False
+    job: Job,
+    settings: Settings,
+    home: Home,
+    chain: Chain,
+    as_of: date,
+    *,
+    restate: bool = False,
+    gate: Gate | None = None,
+    log: Log = SILENT,
 ) -> Snapshot:
-    """The rows to score: a new look, or those of the current run, or the newest kept, or else a new look."""
+    """The rows to score: a new look, or those of the current run, or the newest kept, or else a new look.
+
+    Only the rows of the current run passed the gate already; kept ones that it refuses are looked at again.
+    """
     if not restate:
         shown = chain.current().get(as_of)
         if shown is not None and shown.run_id is not None:
             run = read_run(home.runs(job.name, as_of) / shown.run_id)
             return read_snapshot(home, job.name, as_of, run.inputs.snapshot_digest)
         kept = find_kept(job, home, as_of, first_night=as_of)
-        if kept is not None:
+        if kept is not None and (gate is None or gate.lets_through(kept)):
             return kept
-    return take_snapshot(job, settings, home, as_of).snapshot
+    require = gate.require_usual if gate else None
+    return take_snapshot(job, settings, home, as_of, require=require, log=log).snapshot
 
 
 def keep_scored(desk: Desk, scored: Scored, prepared: Ready) -> Run:
@@ -303,6 +372,7 @@ def keep_scored(desk: Desk, scored: Scored, prepared: Ready) -> Run:
             FEATURES_FILE: write_parquet(con, scored.features, folder / FEATURES_FILE),
         }
         con.close()
+        reach("run-files-written")
         run = Run(
             inputs=scored.inputs,
             row_count=scored.scores.height,
@@ -330,10 +400,14 @@ def _execution(desk: Desk, scored: Scored, prepared: Ready) -> dict[str, Json]:
     }
 
 
-def _show(desk: Desk, chain: Chain, run: Run, wish: Wish) -> str:
-    """Append the event that makes the run visible, unless it is visible so already; returns the outcome's status."""
+def _show(desk: Desk, chain: Chain, run: Run, wish: Wish, *, rows_accepted: bool) -> str:
+    """Append the event that makes the run visible, unless it is visible so already; returns the outcome's status.
+
+    Rows that were accepted once are so in every run that they are scored in.
+    """
     as_of = run.inputs.as_of
     shown = chain.current().get(as_of)
+    again = shown is not None and shown.rows_accepted and not wish.restate
     known = run.run_id in chain.first_shown()
     if (shown is not None and shown.run_id == run.run_id) or (known and not wish.show):
         return "already_published"
@@ -341,7 +415,7 @@ def _show(desk: Desk, chain: Chain, run: Run, wish: Wish) -> str:
     append(
         desk.home, chain, kind,
         at=desk.settings.clock(), reason=wish.reason, as_of=as_of, run_id=run.run_id,
-        model_version=run.inputs.model_version,
+        model_version=run.inputs.model_version, rows_accepted=rows_accepted or again,
     )  # fmt: skip
     return "published"
 
@@ -358,4 +432,4 @@ def _too_many(job: Job, first: date, last: date, waiting: int) -> Outcome:
     message = (
         f"{waiting} more nights from {first} to {last} wait; run again: at most {MOST_NIGHTS} nights are done at once"
     )
-    return Outcome(job.name, first, "failed", failure=Failure(INCOMPLETE, message))
+    return Outcome(job.name, first, "failed", failure=Failure(INCOMPLETE, message), waiting=waiting)

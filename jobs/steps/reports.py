@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jobs.evidence.golden import Differences, Ready
     from jobs.evidence.retraining import Retrained
     from jobs.evidence.verifying import Verdict
+    from jobs.queries.rendering import Renewed
     from jobs.screen import Screen
     from jobs.steps.nights import Outcome
     from jobs.steps.snapshots import Look
@@ -141,7 +142,7 @@ def show_outcomes(screen: Screen, outcomes: Sequence[Outcome]) -> int:
     screen.show(content, lambda: _outcome_lines(outcomes))
     for each in failed:
         if each.failure:
-            screen.warn(f"{each.job} as of {each.as_of}: {each.failure.message}")
+            screen.warn(outcome_line(each))
     return code
 
 
@@ -179,17 +180,20 @@ def _outcome_lines(outcomes: Sequence[Outcome]) -> None:
 
 
 def _say_outcome(outcome: Outcome) -> None:
-    run = outcome.run
+    if not outcome.failure:
+        say(outcome_line(outcome))
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """What became of a night, in one line."""
+    run, night = outcome.run, f"{outcome.job} as of {outcome.as_of}"
     if outcome.failure:
-        return
+        return f"{night}: {outcome.failure.message}"
     if run is None:
-        say(f"{outcome.status} {outcome.job} as of {outcome.as_of}")
-        return
+        return f"{outcome.status} {night}"
     done = "recorded in the history:" if outcome.history_only else outcome.status.replace("_", " ")
-    say(
-        f"{done} {outcome.job} as of {outcome.as_of}: {run.row_count:,} scores, "
-        f"run {run.run_id[:SHORT]}, model {run.inputs.model_version}"
-    )
+    took = "" if outcome.seconds is None else f", {outcome.seconds:.1f} s"
+    return f"{done} {night}: {run.row_count:,} scores, run {run.run_id[:SHORT]}, model {run.inputs.model_version}{took}"
 
 
 def show_verdicts(
@@ -307,11 +311,22 @@ def show_skipped(screen: Screen, job: str, event: Event) -> None:
     screen.show(content, lambda: say(f"skipped {job} as of {event.as_of}: {event.reason}"))
 
 
-def show_released(screen: Screen, released: Mapping[str, Sequence[str]]) -> None:
-    """Which SQL files were put on the list."""
+def show_released(screen: Screen, released: Mapping[str, Sequence[str]], renewed: Mapping[str, Renewed]) -> None:
+    """Which SQL files were put on the list, which renderings were written, and what some engine cannot be given."""
 
     def lines() -> None:
         for job, names in released.items():
             say(f"{job}: {'released ' + ', '.join(names) if names else 'nothing new to release'}")
+            for path in renewed[job].written:
+                say(f"{job}: rendered {path.parent.name}/{path.name}; review it")
+            for refusal in renewed[job].refused:
+                say(f"{job}: not rendered: {refusal}")
 
-    screen.show({"released": {job: list(names) for job, names in released.items()}}, lines)
+    content = {
+        "released": {job: list(names) for job, names in released.items()},
+        "rendered": {
+            job: [f"{path.parent.name}/{path.name}" for path in each.written] for job, each in renewed.items()
+        },
+        "not_rendered": {job: [str(refusal) for refusal in each.refused] for job, each in renewed.items()},
+    }
+    screen.show(content, lines)

@@ -13,6 +13,7 @@ from jobs.store.digest import column_digest, rows_digest, type_name
 from jobs.store.opening import in_store, read_tables
 from jobs.store.registry import read_model_text
 from jobs.store.runs import RunInputs, run_folder
+from jobs.telling.log import SILENT
 from models.scorer import Model
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from jobs.store.home import Home
     from jobs.store.registry import ModelVersion
     from jobs.store.snapshots import Snapshot
+    from jobs.telling.log import Log
     from models.booster import Floats
 
 
@@ -73,7 +75,13 @@ def run_inputs(job: Job, snapshot: Snapshot, version: ModelVersion) -> RunInputs
 
 
 def score_snapshot(
-    job: Job, home: Home, snapshot: Snapshot, version: ModelVersion, model: Model, threads: int = 1
+    job: Job,
+    home: Home,
+    snapshot: Snapshot,
+    version: ModelVersion,
+    model: Model,
+    threads: int = 1,
+    log: Log = SILENT,
 ) -> Scored:
     """Build the features of the snapshot's night and score them with the model of the version.
 
@@ -85,8 +93,12 @@ def score_snapshot(
     """
     require_same_sql(snapshot, version)
     matching_features(job, version)
-    frame = build_night(job, read_tables(in_store(home), snapshot), snapshot.as_of)
-    scored = score_frame(job, frame, run_inputs(job, snapshot, version), version, model, threads)
+    with log.phase("features") as line:
+        frame = build_night(job, read_tables(in_store(home), snapshot), snapshot.as_of)
+        line.update(rows=frame.height)
+    with log.phase("score") as line:
+        scored = score_frame(job, frame, run_inputs(job, snapshot, version), version, model, threads)
+        line.update(rows=scored.scores.height)
     if not run_folder(home, scored.inputs).is_dir():
         require_seen_labels(job, scored)
     return scored
@@ -183,6 +195,11 @@ def require_seen_labels(job: Job, scored: Scored) -> None:
             f"{job.name} as of {inputs.as_of} has labels that model {inputs.model_version} did not see at training: "
             f"{said}; at most {most:.1%} may be so (`scoring.unseen_max`). Look at the source, or train again"
         )
+
+
+def unseen_share(scored: Scored) -> float:
+    """The share of a night's rows with a label that training lacked, in the text feature with most of them."""
+    return max(scored.unseen.values(), default=0) / scored.features.height
 
 
 def score_table(job: Job, frame: pl.DataFrame, version: ModelVersion, model: Model, threads: int = 1) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from jobs.environment import environment, host
+from jobs.kill_points import reach
 from jobs.queries.released import require_released
 from jobs.steps.begun import require_begun
 from jobs.store.digest import type_name
@@ -29,12 +30,13 @@ from jobs.store.snapshots import (
     snapshot_folder,
     with_seals,
 )
+from jobs.telling.log import SILENT
 from jobs.warehouse.bounds import bounded
 from jobs.warehouse.opening import open_warehouse
 from jobs.warehouse.source_types import require_same_types
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import date, datetime
     from pathlib import Path
 
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from jobs.store.documents import Json
     from jobs.store.home import Home
     from jobs.store.opening import Locate
+    from jobs.telling.log import Log
     from jobs.warehouse.bounds import Bounds
     from jobs.warehouse.extraction import Extraction
 
@@ -67,13 +70,13 @@ class Look:
     kept: bool
 
 
-def look(job: Job, settings: Settings, home: Home, as_of: date, *, fresh: bool) -> Look:
+def look(job: Job, settings: Settings, home: Home, as_of: date, *, fresh: bool, log: Log = SILENT) -> Look:
     """What is kept of a night, else taken now; with `fresh`, what the warehouse says today, keeping nothing."""
     require_begun(job, settings, as_of)
     if fresh:
         return look_again(job, settings, home, as_of)
     kept = find_kept(job, home, as_of, first_night=as_of)
-    return Look(kept, None, None, 0, kept=True) if kept else take_snapshot(job, settings, home, as_of)
+    return Look(kept, None, None, 0, kept=True) if kept else take_snapshot(job, settings, home, as_of, log=log)
 
 
 def find_kept(job: Job, home: Home, as_of: date, *, first_night: date) -> Snapshot | None:
@@ -88,10 +91,26 @@ def find_kept(job: Job, home: Home, as_of: date, *, first_night: date) -> Snapsh
     return kept if all(wanted.get(name) == taken for name, taken in kept.sql_fingerprints.items()) else None
 
 
-def take_snapshot(job: Job, settings: Settings, home: Home, as_of: date, *, first_night: date | None = None) -> Look:
-    """Look at the warehouse as of a date and keep what was seen, for features of the nights from `first_night` on."""
-    with _look(job, settings, home, as_of, first_night or as_of) as (look, store, staged):
+def take_snapshot(
+    job: Job,
+    settings: Settings,
+    home: Home,
+    as_of: date,
+    *,
+    first_night: date | None = None,
+    require: Callable[[Snapshot], None] | None = None,
+    log: Log = SILENT,
+) -> Look:
+    """Look at the warehouse as of a date and keep what was seen, for features of the nights from `first_night` on.
+
+    What `require` refuses is not kept.
+    """
+    log = log.of(job=job.name, as_of=as_of)
+    with _look(job, settings, home, as_of, first_night or as_of, log) as (look, store, staged):
+        if require:
+            require(look.snapshot)
         lay_there = store.keep()
+        reach("snapshot-objects-kept")
         tables = tuple(with_seals(table, lay_there) for table in look.snapshot.tables)
         snapshot = replace(look.snapshot, tables=tables)
         if not snapshot_folder(home, job.name, as_of, snapshot.digest).exists():
@@ -121,20 +140,20 @@ def looking(job: Job, settings: Settings, home: Home, as_of: date) -> Iterator[t
 
 @contextmanager
 def _look(
-    job: Job, settings: Settings, home: Home, as_of: date, first_night: date
+    job: Job, settings: Settings, home: Home, as_of: date, first_night: date, log: Log = SILENT
 ) -> Iterator[tuple[Look, ObjectStore, Path]]:
     queries = job.queries()
     for query in queries:
         require_released(query)
-    earlier = _to_compare(home, job.name, as_of, first_night)
-    with staging(home) as staged:
+    with staging(home) as staged:  # before anything is read: what is referred to by now, gc leaves alone
+        earlier = _to_compare(home, job.name, as_of, first_night)
         store = ObjectStore(home.objects, staged)
         for snapshot in earlier:
             store.known |= {part.digest: part.seal for table in snapshot.tables for part in table.partitions}
         asks = bounded(queries, as_of, first_night, job.horizon_days)
         with open_warehouse(settings.warehouse, job, asks, staged) as extraction:
             types = _source_types(home, job.name, [query for query, _ in asks], extraction)
-            tables = tuple(_table(query, bounds, extraction, store, types[query.table]) for query, bounds in asks)
+            tables = tuple(_tables(asks, extraction, store, types, log))
         snapshot = Snapshot(job.name, as_of, first_night, job.calendar.zone_name, tables)
         before = earlier[0] if earlier else None
         found = compare(before, snapshot, stored_rows(home), rows_at(store.path)) if before else None
@@ -184,6 +203,21 @@ def _last_types(home: Home, job: str, queries: Sequence[Query]) -> Iterator[tupl
                 yield waiting.pop(same), taken, dict(table.source_types)
 
 
+def _tables(
+    bounded: Sequence[tuple[Query, Bounds]],
+    extraction: Extraction,
+    store: ObjectStore,
+    types: Mapping[str, Mapping[str, str]],
+    log: Log,
+) -> Iterator[TableSnapshot]:
+    """Extract table after table; errors as `_table`."""
+    for query, bounds in bounded:
+        with log.timed("table", phase="snapshot", table=query.table) as line:
+            table = _table(query, bounds, extraction, store, types[query.table])
+            line.update(rows=table.rows, bytes=table.size)
+        yield table
+
+
 def _table(
     query: Query, bounds: Bounds, extraction: Extraction, store: ObjectStore, types: Mapping[str, str]
 ) -> TableSnapshot:
@@ -208,6 +242,7 @@ def _table(
         raise ExtractTorn(
             f"{query.path.name}: {arrived} rows arrived of the {counted} that the warehouse counted; run again"
         )
+    reach("table-extracted")
     return TableSnapshot(
         name=query.table,
         version=query.version,

@@ -11,6 +11,7 @@ import polars as pl
 from features.contract import type_text
 from jobs.environment import code, environment, host, lock_file, lock_sha256, processor
 from jobs.evidence.golden import keep_golden
+from jobs.kill_points import reach
 from jobs.screen import silent
 from jobs.steps.begun import require_begun
 from jobs.steps.snapshots import find_kept, take_snapshot
@@ -19,6 +20,7 @@ from jobs.store.home import staging
 from jobs.store.locks import locked
 from jobs.store.opening import in_store, read_tables
 from jobs.store.registry import ModelVersion, keep_version, seal_of_text
+from jobs.telling.log import SILENT
 from models.scorer import Model
 from models.training import TrainingSet, train
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from jobs.store.home import Home
     from jobs.store.registry import Golden
     from jobs.store.snapshots import Snapshot
+    from jobs.telling.log import Log
     from models.parameters import Parameters
     from models.training import TrainedModel
 
@@ -81,6 +84,7 @@ def train_version(
     *,
     threads: int,
     tell: Tell = silent,
+    log: Log = SILENT,
     parameters: Parameters | None = None,
 ) -> Trained:
     """Train on what was known before `as_of` began; the job's first version becomes its champion.
@@ -92,13 +96,20 @@ def train_version(
     """
     require_begun(job, settings, as_of)
     first_night = as_of - timedelta(days=job.training.nights)
+    log = log.of(job=job.name, as_of=as_of)
     tell("looking at the warehouse")
-    snapshot = find_kept(job, home, as_of, first_night=first_night)
-    snapshot = snapshot or take_snapshot(job, settings, home, as_of, first_night=first_night).snapshot
+    with log.phase("snapshot") as line:
+        snapshot = find_kept(job, home, as_of, first_night=first_night)
+        snapshot = snapshot or take_snapshot(job, settings, home, as_of, first_night=first_night, log=log).snapshot
+        line.update(rows=snapshot.rows, bytes=snapshot.size)
     tell("building features")
-    rows = training_rows(job, home, snapshot)
+    with log.phase("features") as line:
+        rows = training_rows(job, home, snapshot)
+        line.update(rows=rows.frame.height)
     tell(f"training on {rows.frame.height:,} rows of {rows.nights} nights")
-    trained = train(training_set(job, rows.frame), parameters or job.parameters(), threads)
+    with log.phase("train") as line:
+        trained = train(training_set(job, rows.frame), parameters or job.parameters(), threads)
+        line.update(rows=trained.rows)
     model = Model.load(trained.text, trained.features)
     with staging(home) as staged:
         folder = staged / "model"
@@ -106,6 +117,7 @@ def train_version(
         golden = keep_golden(job, home, folder, snapshot, rows.built, rows.fitted, model)
         version = _version(job, snapshot, rows, trained, golden)
         keep_version(home, folder, version, trained.text, lock_file(), _record(settings, threads))
+    reach("version-kept")
     return Trained(version, trained.rows, _promote_first(job, settings, home, version))
 
 

@@ -12,6 +12,8 @@ import json
 import os
 from typing import TYPE_CHECKING, cast
 
+from jobs.kill_points import reach
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 type Json = str | int | float | bool | list[Json] | dict[str, Json] | None
 
 FORMAT = 1
+BESIDE = ".tmp"  # how the name of a file ends that is being written
 
 
 class DocumentDamaged(Exception):
@@ -84,19 +87,23 @@ def _body(written: bytes, kind: str) -> dict[str, Json] | None:
 def write_document(path: Path, kind: str, body: Mapping[str, Json]) -> str:
     """Write a document beside `path`, fsync it, rename it there, fsync the folder; returns its digest."""
     content, digest = seal(kind, body)
-    write_durably(path, content)
+    write_durably(path, content, f"{kind}-half-written")
     return digest
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """Put a whole file in place: a reader, or the next start after a kill, finds the old one or the new one."""
+def write_durably(path: Path, content: bytes, point: str = "") -> None:
+    """Put a whole file in place: a reader, or the next start after a kill, finds the old one or the new one.
+
+    `point` is the kill point in the middle of it, if it has one.
+    """
     make_folder(path.parent)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f".{path.name}.{os.getpid()}{BESIDE}")
     try:
         with beside.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        reach(point, half=beside)
         beside.rename(path)
     finally:
         beside.unlink(missing_ok=True)

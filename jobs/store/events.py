@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, cast
 
-from jobs.store.documents import Json, read_sealed, write_document
+from jobs.store.documents import BESIDE, Json, read_sealed, write_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from jobs.store.home import Home
 
@@ -35,8 +36,9 @@ class ChampionMissing(Exception):
 class Event:
     """One decision about one job: a promotion, a publication, a run kept in the history only, a skipped night, proofs.
 
-    `unproven` says that a version was promoted without its proofs, which somebody asked for by a flag; `record` is the
-    digest of what proofs found.
+    `unproven` says that a version was promoted without its proofs, and `rows_accepted` that a night was scored although
+    its row counts are far from the usual: somebody asked for either by a flag. `record` is the digest of what proofs
+    found.
     """
 
     seq: int
@@ -48,6 +50,7 @@ class Event:
     model_version: str | None = None
     unproven: bool = False
     record: str | None = None
+    rows_accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,10 @@ class Chain:
         """What the last proofs of a model version found; null if there were none."""
         found = [each for each in self.events if each.kind in {PROVED, DISPROVED} and each.model_version == version]
         return found[-1] if found else None
+
+    def rows_accepted(self) -> set[str]:
+        """The runs whose row counts were far from the usual, and accepted."""
+        return {each.run_id for each in self.events if each.rows_accepted and each.run_id}
 
     def closed(self) -> set[date]:
         """The as-ofs that need no scoring any more: published or skipped."""
@@ -137,6 +144,7 @@ def append(
     model_version: str | None = None,
     unproven: bool = False,
     record: str | None = None,
+    rows_accepted: bool = False,
 ) -> Chain:
     """Add one event, durably; the caller holds the job's lock.
 
@@ -144,13 +152,20 @@ def append(
         ChainBroken: if the chain that was read is not the chain any more.
     """
     seq = len(chain.events) + 1
-    event = Event(seq, kind, at.isoformat(), reason, as_of, run_id, model_version, unproven, record)
+    event = Event(seq, kind, at.isoformat(), reason, as_of, run_id, model_version, unproven, record, rows_accepted)
     body = {**_to_json(event), "job": chain.job, "previous": chain.head}
     place = home.events(chain.job) / _name(event.seq)
     if place.exists():
         raise ChainBroken(f"{place} was written by somebody who does not hold the lock of {chain.job}; look, run again")
+    _drop_abandoned(place.parent)
     digest = write_document(place, "event", body)
     return Chain(chain.job, (*chain.events, event), digest)
+
+
+def _drop_abandoned(folder: Path) -> None:
+    """Remove what a kill left in the middle of writing an event; whoever holds the lock is the only one to write."""
+    for left in folder.glob(f".*{BESIDE}"):
+        left.unlink(missing_ok=True)
 
 
 def _name(seq: int) -> str:
@@ -168,6 +183,7 @@ def _to_json(event: Event) -> dict[str, Json]:
         "seq": event.seq,
         **({"unproven": True} if event.unproven else {}),
         **({"record": event.record} if event.record else {}),
+        **({"rows_accepted": True} if event.rows_accepted else {}),
     }
 
 
@@ -182,4 +198,5 @@ def _from_json(body: Mapping[str, Json]) -> Event:
         model_version=cast("str | None", body["model_version"]),
         unproven=cast("bool", body.get("unproven", False)),
         record=cast("str | None", body.get("record")),
+        rows_accepted=cast("bool", body.get("rows_accepted", False)),
     )

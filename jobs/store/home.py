@@ -19,6 +19,7 @@ import fcntl
 import os
 import re
 import shutil
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -32,7 +33,7 @@ from jobs.store.documents import (
     sync_folder,
     write_document,
 )
-from jobs.store.locks import locked
+from jobs.store.locks import Busy, locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +43,7 @@ LAYOUT = 1
 OWNER = ".owner"
 _STATE = {"objects", "snapshots", "models", "runs", "events", "proofs"}
 _BRIEFLY_S = 30.0
+_POLL_S = 0.2
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
@@ -114,6 +116,12 @@ def is_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
+def stored_jobs(home: Home) -> tuple[str, ...]:
+    """The jobs of which a home keeps anything, by name, whether there is a definition of them or not."""
+    kinds = ("events", "snapshots", "models", "runs")
+    return tuple(sorted({path.name for kind in kinds for path in (home.root / kind).glob("*/") if is_name(path.name)}))
+
+
 def dated_folders(place: Path, digits: int, as_of: date | None = None) -> list[tuple[date, Path]]:
     """The folders AS_OF/NAME of a place, NAME being so many hex digits, in order; what else lies there is not ours."""
     found = sorted(place.glob(f"{as_of or '????-??-??'}/{'[0-9a-f]' * digits}/"))
@@ -180,6 +188,39 @@ def staging(home: Home) -> Iterator[Path]:
         os.close(owner)
 
 
+@contextmanager
+def nothing_else_staged(home: Home, own: Path, wait_s: float) -> Iterator[None]:
+    """Keep staging to oneself: nobody else has anything there, and whoever comes waits until this ends.
+
+    Raises:
+        Busy: if somebody has something there still, after `wait_s` seconds.
+    """
+    deadline = time.monotonic() + wait_s
+    while True:
+        with locked(home.lock("staging"), _BRIEFLY_S):
+            others = _in_use(home, own)
+            if not others:
+                yield
+                return
+        if time.monotonic() >= deadline:
+            process = others[0].name.partition("-")[0]
+            raise Busy(f"process {process} is taking a snapshot, training or proving; wait for it, or use --wait")
+        time.sleep(_POLL_S)
+
+
+def _in_use(home: Home, own: Path) -> list[Path]:
+    """The staging folders of other writers that live; those of others are dropped."""
+    for each in _left(home):
+        if each != own:
+            _drop_if_abandoned(each)
+    return [each for each in _left(home) if each != own and (each / OWNER).exists()]
+
+
+def _left(home: Home) -> list[Path]:
+    folder = home.root / "staging"
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
 def settle(staged: Path, place: Path) -> None:
     """Make a staged folder durable, file by file, and rename it to its place; one that is there already stays."""
     for path in sorted(staged.rglob("*")):
@@ -195,8 +236,7 @@ def settle(staged: Path, place: Path) -> None:
 
 
 def _drop_abandoned(home: Home) -> None:
-    folder = home.root / "staging"
-    left = sorted(folder.iterdir()) if folder.is_dir() else []
+    left = _left(home)
     if left:
         with locked(home.lock("staging"), _BRIEFLY_S):
             for each in left:

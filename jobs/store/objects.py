@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import polars as pl
 
+from jobs.kill_points import reach
 from jobs.store.digest import TypeNotEncodable, rows_digest
 from jobs.store.documents import sync_file, sync_folder
 from jobs.warehouse.engine import connect
@@ -123,6 +124,7 @@ class ObjectStore:
         digest = rows_digest(frame)
         if digest not in self.known:
             self.known[digest] = write_parquet(self._con, frame, self.staged / f"{digest}.parquet")
+            reach("object-half-written", half=self.staged / f"{digest}.parquet")
             self._new.add(digest)
         return digest, self.known[digest]
 

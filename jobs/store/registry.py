@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, cast
 
+from jobs.kill_points import reach
 from jobs.store.documents import Json, json_digest, read_document, write_document, write_durably
 from jobs.store.home import safe_name, settle
 from jobs.store.objects import FileSeal, ObjectDamaged, ObjectMissing
@@ -118,7 +119,9 @@ def keep_version(
     write_durably(folder / "model.txt", model_text.encode())
     write_durably(folder / "uv.lock", lock)
     write_document(folder / "trained.json", "training", trained)
+    reach("version-files-written")
     write_document(folder / "manifest.json", "model version", version.to_json())
+    reach("version-beside")
     settle(folder, home.models(version.job) / version.version)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, cast
 
+from jobs.kill_points import reach
 from jobs.store.documents import Json, json_digest, read_document, write_document
 from jobs.store.home import dated_folders, settle
 from jobs.store.objects import FileSeal
@@ -77,6 +78,11 @@ class Run:
         """The run's name."""
         return self.inputs.run_id
 
+    @property
+    def size(self) -> int:
+        """The bytes of its files."""
+        return sum(seal.size for seal in self.files.values())
+
 
 def run_folder(home: Home, inputs: RunInputs) -> Path:
     """Where a run lies."""
@@ -87,6 +93,7 @@ def keep_run(home: Home, run: Run, folder: Path, execution: dict[str, Json]) -> 
     """Write manifest and execution record into a staged folder that holds the run's files, and put it in place."""
     write_document(folder / "execution.json", "execution", execution)
     write_document(folder / "manifest.json", "run", _to_json(run))
+    reach("run-beside")
     settle(folder, run_folder(home, run.inputs))
 
 

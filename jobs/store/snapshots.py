@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, cast
 
+from jobs.kill_points import reach
 from jobs.store.documents import Json, json_digest, read_document, write_document
 from jobs.store.home import dated_folders, settle
 from jobs.store.objects import FileSeal, object_path
@@ -72,6 +73,11 @@ class TableSnapshot:
         return sum(partition.rows for partition in self.partitions)
 
     @property
+    def size(self) -> int:
+        """The bytes of its objects, those included that other snapshots share."""
+        return sum(partition.seal.size for partition in self.partitions)
+
+    @property
     def digest(self) -> str:
         """SHA-256 over columns and partitions; of rows alone, not of how they are stored."""
         return json_digest(
@@ -108,6 +114,16 @@ class Snapshot:
                 "zone": self.zone,
             }
         )
+
+    @property
+    def rows(self) -> int:
+        """How many rows its tables hold."""
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def size(self) -> int:
+        """The bytes of its objects, those included that other snapshots share."""
+        return sum(table.size for table in self.tables)
 
     @property
     def scoring(self) -> bool:
@@ -150,6 +166,7 @@ def keep_snapshot(home: Home, snapshot: Snapshot, staged: Path, taken: dict[str,
     folder.mkdir()
     write_document(folder / "taken.json", "snapshot taken", taken)
     write_document(folder / "manifest.json", "snapshot", _to_json(snapshot))
+    reach("snapshot-beside")
     settle(folder, snapshot_folder(home, snapshot.job, snapshot.as_of, snapshot.digest))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from jobs.definition import sql_root
+from jobs.kill_points import reach
 from jobs.store.documents import json_digest, sync_file, sync_folder
 from jobs.store.events import PUBLISHED, RECORDED, Chain, read_chain
 from jobs.store.home import staging
@@ -56,8 +57,10 @@ def refresh_views(home: Home, jobs: Sequence[Job]) -> bool:
                 con.execute("CHECKPOINT")
             beside.chmod(_READ_ONLY)
             sync_file(beside)
+            reach("views-beside")
             beside.rename(home.published)
             sync_folder(home.root)
+            reach("views-switched")
     return True
 
 

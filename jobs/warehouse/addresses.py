@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 from urllib.parse import parse_qsl, unquote
 
 if TYPE_CHECKING:
@@ -120,6 +120,11 @@ def _with_dialect(url: str, engine: Engine) -> tuple[str, Engine]:
         )
     rest = "&".join(part for part in named if not part.startswith("dialect="))
     return f"{place}?{rest}" if rest else place, Engine(engine.title, dialects[0], engine.package)
+
+
+def publishes_tables(address: Address) -> TypeGuard[ServerAddress]:
+    """Whether scores are published there too; of the other servers rows are only read."""
+    return isinstance(address, ServerAddress) and address.engine is POSTGRESQL
 
 
 def has_password(address: ServerAddress) -> bool:

@@ -387,7 +387,7 @@ def test_closed_and_full_streams_change_nothing(world: World, closing: str) -> N
 
 @pytest.mark.parametrize(
     "url",
-    ["postgresql://u:s3cret@h/db", "duckdb:///postgresql://u:s3cret@h/db", "duckdb:///md:x?token=s3cret", "s3cret"],
+    ["mysql://u:s3cret@h/db", "duckdb:///postgresql://u:s3cret@h/db", "duckdb:///md:x?token=s3cret", "s3cret"],
 )
 def test_a_warehouse_that_is_none_is_refused_without_its_password(
     world: World, monkeypatch: pytest.MonkeyPatch, url: str

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobs.days import Calendar
-from jobs.settings import SettingRefused, Settings, read_settings
+from jobs.settings import SettingRefused, Settings, Told, read_settings
 from jobs.warehouse.addresses import FileAddress
 
 NOW = datetime(2013, 9, 1, 3, 59, 59, tzinfo=UTC)
@@ -98,3 +98,12 @@ def test_the_clock_is_read_once_and_brought_to_utc() -> None:
     assert settings.now.tzinfo is UTC
     assert settings.today(UTC_DAYS) == date(2013, 8, 31)
     assert settings.clock().hour == 9
+
+
+def test_who_is_told_is_read_and_not_judged() -> None:
+    """Nothing of it may stop a night; the ping URL is a secret, which no trace of settings shows."""
+    told = read(SCORE_LOG="-", SCORE_METRICS="x.prom", SCORE_PING="nonsense-s3cret").told
+
+    assert (told.log, told.metrics, told.ping) == ("-", "x.prom", "nonsense-s3cret")
+    assert "s3cret" not in repr(told)
+    assert read(SCORE_PING="").told == read().told == Told()

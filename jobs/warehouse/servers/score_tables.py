@@ -16,6 +16,7 @@ from jobs.store.objects import check_seals, parquet_rows
 from jobs.store.runs import SCORES_FILE, read_run, run_folder
 from jobs.store.views import COLUMNS, publication_rows, run_rows
 from jobs.warehouse.engine import connect
+from jobs.warehouse.extraction import WarehouseForbidden
 from jobs.warehouse.servers.postgres import literal, quoted
 from jobs.warehouse.servers.reading import persistently
 from jobs.warehouse.servers.session import ServerFaltered, StatementRefused, open_session
@@ -76,14 +77,27 @@ def publish_tables(address: ServerAddress, home: Home, jobs: Sequence[Job], tell
     return persistently(address, attempt, "the scores are kept in SCORE_HOME, and the next run shows them there")
 
 
-def behind(address: ServerAddress, home: Home, jobs: Sequence[Job]) -> int:
-    """How many events of the jobs the score tables do not show yet; errors as `publish_tables`."""
+def examine_tables(address: ServerAddress, home: Home, jobs: Sequence[Job]) -> int:
+    """How many events of the jobs the score tables do not show yet; whether the job may write them.
+
+    Raises:
+        WarehouseForbidden: if it may not; otherwise as `publish_tables`.
+    """
 
     def attempt() -> int:
         with open_session(address) as session:
+            if not session.rows(_MAY_WRITE)[0][0]:
+                raise WarehouseForbidden(f"{address}: the job may not write the score tables; {_GRANT}")
             return sum(len(_missing(session, job, read_chain(home, job.name))) for job in jobs)
 
     return persistently(address, attempt)
+
+
+_GRANT = "as their owner, GRANT CREATE ON DATABASE, or make the schema scores and give it to the job's role"
+_MAY_WRITE = """
+SELECT CASE WHEN to_regnamespace('scores') IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+            ELSE has_schema_privilege('scores', 'CREATE, USAGE') END
+"""
 
 
 _SHOWING = frozenset({PUBLISHED, RECORDED})

@@ -205,9 +205,10 @@ _ABOUT_THE_QUERY = re.compile(r"Failed to execute query '.*': |\s+Query was:.*",
 
 
 def _said(address: ServerAddress, text: str) -> str:
-    """The first line of what a library said that says something, without its prefixes, without a password."""
+    """What the server said, else the first line of the library's own, without its prefixes, without a password."""
     lines = [line.strip() for line in _ABOUT_THE_QUERY.sub("", address.without_secrets(text)).splitlines()]
-    first = next(filter(None, lines), "nothing")
+    server = next(filter(None, map(postgres.SAID.search, lines)), None)
+    first = server[1] if server else next(filter(None, lines), "nothing")
     for prefix in ("IO: ", "UNKNOWN: ", "[libpq] ", "Failed to connect: "):
         first = first.removeprefix(prefix)
     return first[:300]

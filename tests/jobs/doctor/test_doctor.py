@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from tests.conftest import Result, World
 
 CHECKS = [
-    "packages", "engine", "settings", "home", "disk", "file system", "staging", "readers", "definition", "sql", "lock",
-    "warehouse", "events", "nights", "champion", "golden", "scores",
+    "packages", "engine", "settings", "home", "disk", "file system", "staging", "readers", "log", "metrics", "ping",
+    "definition", "sql", "lock", "warehouse", "events", "nights", "champion", "golden", "scores", "tables",
 ]  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def no_lock_excludes(_world: World, patch: pytest.MonkeyPatch) -> None:
 
 
 def refused_url(_world: World, patch: pytest.MonkeyPatch) -> None:
-    patch.setenv("SCORE_WAREHOUSE", "postgresql://u:s3cret@h/db")
+    patch.setenv("SCORE_WAREHOUSE", "mysql://u:s3cret@h/db")
 
 
 def another_package(_world: World, patch: pytest.MonkeyPatch) -> None:
@@ -293,6 +293,18 @@ def read_only_disk(_world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr("os.access", lambda _path, mode: not mode & os.W_OK)
 
 
+def told_at(name: str, value: str) -> Breaking:
+    """Somebody who shall be told, where nothing can be told."""
+    return lambda world, patch: patch.setenv(name, value.format(here=world.home.parent))
+
+
+def log_of_another(world: World, patch: pytest.MonkeyPatch) -> None:
+    (world.home.parent / "log").touch()
+    real = os.access
+    patch.setattr("os.access", lambda path, mode: path != world.home.parent / "log" and real(path, mode))
+    patch.setenv("SCORE_LOG", str(world.home.parent / "log"))
+
+
 BROKEN: dict[str, tuple[Breaking, str, int, str]] = {
     "another version than the locked one": (another_package, "packages", 78, "polars 9.9.9 (locked: 2."),
     "a package that is missing": (missing_package, "packages", 78, "no-such-package is missing"),
@@ -309,6 +321,12 @@ BROKEN: dict[str, tuple[Breaking, str, int, str]] = {
     "a private umask": (private_umask, "readers", 77, "umask 0077"),
     "private scores": (private_files, "readers", 77, "chmod go+rX"),
     "a private folder": (private_folder, "readers", 77, "runs/flight_delay can be read by its owner only"),
+    "a log in no folder": (told_at("SCORE_LOG", "{here}/no/log"), "log", 78, "/no is not there; make it"),
+    "a log that is a folder": (told_at("SCORE_LOG", "{here}"), "log", 78, "name a file in it"),
+    "a log of another": (log_of_another, "log", 78, "/log cannot be written"),
+    "figures in no folder": (told_at("SCORE_METRICS", "{here}/no/x.prom"), "metrics", 78, "/no is not there; make it"),
+    "figures that nobody collects": (told_at("SCORE_METRICS", "{here}/x.txt"), "metrics", 78, "ends in .prom"),
+    "a ping to a file": (told_at("SCORE_PING", "file:///etc/passwd"), "ping", 78, "https://hc-ping.com/UUID"),
     "a refused TOML": (refused_toml, "definition", 78, "`key` is missing"),
     "refused parameters": (refused_parameters, "definition", 78, "objective"),
     "edited SQL": (edited_sql, "sql", 80, "weather_v1.sql was edited"),
@@ -386,7 +404,7 @@ def test_a_machine_without_openmp_is_told_so_and_the_rest_is_looked_at(tmp_path:
     assert done.returncode == 78
     assert "apt-get install libgomp1" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    for line in ("-      nights", "-      champion", "ok     warehouse", "ok     scores", "17 checks: 1 wrong, 3 not"):
+    for line in ("-      nights", "-      champion", "ok     warehouse", "ok     scores", "20 checks: 1 wrong, 3 not"):
         assert any(each.startswith(line) for each in done.stdout.splitlines()), line
 
 
@@ -488,3 +506,19 @@ def test_a_long_detail_goes_on_below_itself_in_a_narrow_terminal(
         "             f16c fma sse",
         "WRONG  home",
     ]
+
+
+def test_those_who_are_told_are_looked_at_and_hear_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them is a line; the secret of the ping's URL stands in none of them."""
+    here = world.home.parent
+    for name, value in {"LOG": here / "log", "METRICS": here / "x.prom", "PING": "http://127.0.0.1:1/s3cret"}.items():
+        monkeypatch.setenv(f"SCORE_{name}", str(value))
+    before = sorted(here.iterdir())
+    result = world.run("doctor", "--json")
+
+    assert (result.code, result.err) == (0, "")
+    assert [found(result)[name]["detail"] for name in ("log", "metrics", "ping")] == [
+        f"lines go to {here / 'log'}", f"figures go to {here / 'x.prom'}", "the URL is well formed; it was not pinged",
+    ]  # fmt: skip
+    assert "s3cret" not in result.out
+    assert sorted(here.iterdir()) == before

@@ -12,6 +12,7 @@ from jobs.queries.bounds import parameters
 from jobs.queries.check import Query, read_query
 from jobs.queries.dialects import DIALECTS, NotRenderable
 from jobs.queries.kinds import Kind
+from jobs.queries.released import release
 from jobs.queries.rendering import (
     RenderingStale,
     bound,
@@ -20,6 +21,7 @@ from jobs.queries.rendering import (
     kept_at,
     kept_rendering,
     render,
+    renew_renderings,
     text_comparisons,
 )
 
@@ -167,20 +169,27 @@ def test_a_column_is_told_by_its_table_behind_an_alias(folder: Path) -> None:
     ("dialect", "value", "refused"),
     [
         ("postgres", "CAST(x AS VARCHAR)", {Kind.FLOAT, Kind.DOUBLE}),
-        ("postgres", "CAST(coalesce(x, 0) AS VARCHAR)", {Kind.DECIMAL, Kind.FLOAT, Kind.DOUBLE}),
-        ("postgres", "CAST(x * 2 AS VARCHAR)", {Kind.FLOAT, Kind.DOUBLE}),
+        ("postgres", "CAST(coalesce(x, 0) AS VARCHAR)", {Kind.DECIMAL, Kind.WIDE, Kind.FLOAT, Kind.DOUBLE}),
+        ("postgres", "CAST(x * 2 AS VARCHAR)", {Kind.WIDE, Kind.FLOAT, Kind.DOUBLE}),
         ("postgres", "CAST(x AS DECIMAL(10, 2))", {Kind.FLOAT, Kind.DOUBLE}),
         ("postgres", "CAST(x AS TIMESTAMPTZ)", {Kind.VARCHAR}),
         ("postgres", "CAST(x AS DATE)", {Kind.VARCHAR}),
-        ("postgres", "CAST(x + 1 AS BIGINT)", {Kind.FLOAT}),
+        ("postgres", "CAST(x + 1 AS BIGINT)", {Kind.FLOAT, Kind.WIDE}),
         ("postgres", "CAST(x AS BIGINT)", set()),
+        ("postgres", "CAST(x AS DOUBLE)", {Kind.WIDE}),
+        ("postgres", "CAST(x * y AS BIGINT)", {Kind.FLOAT, Kind.WIDE}),
+        ("postgres", "CAST(x * y + 1 AS BIGINT)", {Kind.FLOAT, Kind.WIDE, Kind.DECIMAL}),
+        ("postgres", "CAST(x * 1.5 + 1 AS BIGINT)", {Kind.FLOAT, Kind.WIDE}),
+        ("postgres", "CAST(floor(x) AS BIGINT)", {Kind.FLOAT}),
+        ("postgres", "CAST(CASE x WHEN 1 THEN 2 END AS BIGINT)", {Kind.FLOAT, Kind.WIDE}),
+        ("postgres", "CAST(x IN (1, 2) AS BOOLEAN)", {Kind.FLOAT, Kind.WIDE}),
         ("postgres", "CAST(x IS NULL AS BOOLEAN)", set()),
         ("snowflake", "CAST(x AS BIGINT)", {Kind.VARCHAR, Kind.FLOAT, Kind.DOUBLE}),
-        ("spark", "CAST(x AS BIGINT)", {Kind.VARCHAR, Kind.FLOAT, Kind.DOUBLE, Kind.DECIMAL}),
-        ("spark", "CAST(floor(x * 100 + 0.5) AS BIGINT)", {Kind.FLOAT, Kind.VARCHAR}),
+        ("spark", "CAST(x AS BIGINT)", {Kind.VARCHAR, Kind.FLOAT, Kind.DOUBLE, Kind.DECIMAL, Kind.WIDE}),
+        ("spark", "CAST(floor(x * 100 + 0.5) AS BIGINT)", {Kind.VARCHAR, Kind.FLOAT, Kind.WIDE}),
         ("trino", "CAST(x AS DATE)", {Kind.VARCHAR, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}),
         ("bigquery", "CAST(x AS DATE)", {Kind.VARCHAR}),
-        ("bigquery", "CAST(least(x, 1) AS BIGINT)", {Kind.VARCHAR, Kind.FLOAT, Kind.DOUBLE}),
+        ("bigquery", "CAST(least(x, 1) AS BIGINT)", {Kind.WIDE, Kind.VARCHAR, Kind.FLOAT, Kind.DOUBLE}),
     ],
 )
 def test_a_column_is_doubted_for_the_types_of_which_an_engine_makes_another_value(
@@ -190,3 +199,41 @@ def test_a_column_is_doubted_for_the_types_of_which_an_engine_makes_another_valu
     found = doubtful(query_of(folder, value), dialect)
 
     assert {kind for doubt in found if doubt.column == "x" for kind in doubt.refused} == refused
+
+
+def test_a_release_renders_what_is_released_and_again_what_is_stale_or_missing(folder: Path) -> None:
+    """A rendering is derived: unlike its source it may be written again."""
+    query = query_of(folder)
+    (folder / "other_v1.sql").write_text(query.text)
+    assert release(folder) == ("other_v1.sql", "things_v1.sql")
+    wanted = [folder / dialect / name for name in ("other_v1.sql", "things_v1.sql") for dialect in DIALECTS]
+
+    assert renew_renderings(folder).written == tuple(wanted)
+    assert renew_renderings(folder).written == ()
+    wanted[1].write_text("SELECT 1")
+    wanted[6].unlink()
+
+    assert renew_renderings(folder).written == (wanted[1], wanted[6])
+    assert all(kept_rendering(query, dialect) for dialect in DIALECTS)
+
+
+def test_what_an_engine_cannot_be_given_is_named_and_hinders_no_other_engine(folder: Path) -> None:
+    query = query_of(folder, "CAST(CAST(x AS DOUBLE) AS INTEGER)")
+    release(folder)
+    stale = kept_at(query, "trino")
+    stale.parent.mkdir()
+    stale.write_text("SELECT 1")
+
+    renewed = renew_renderings(folder)
+
+    assert [path.parent.name for path in renewed.written] == ["postgres"]
+    assert [str(refusal).split(": ")[1] for refusal in renewed.refused] == [
+        f"not for {dialect}" for dialect in DIALECTS if dialect != "postgres"
+    ]
+    assert not stale.exists()
+
+
+def test_only_released_files_are_rendered(folder: Path) -> None:
+    query_of(folder)
+
+    assert renew_renderings(folder).written == ()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from jobs.warehouse.servers import watch
-from tests import postgres
+
+if TYPE_CHECKING:
+    from tests import postgres
+
 
 _LOST: list[object] = []  # what lost threads use must outlive their test
 
