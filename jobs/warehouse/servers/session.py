@@ -12,7 +12,7 @@ from adbc_driver_manager import dbapi
 
 from jobs.warehouse.addresses import POSTGRESQL
 from jobs.warehouse.extraction import WarehouseForbidden, WarehouseMissing, WarehouseUnavailable
-from jobs.warehouse.servers import postgres
+from jobs.warehouse.servers import others, postgres
 from jobs.warehouse.servers.watch import PeerSilent, Watch
 
 if TYPE_CHECKING:
@@ -139,7 +139,9 @@ def open_session(address: ServerAddress) -> Iterator[Session]:
         ServerFaltered: if it does not answer.
     """
     driver, watch = _driver(address), Watch(address.silence_s)
-    settings = postgres.connect_arguments(address) if address.engine is POSTGRESQL else {"uri": address.url}
+    settings = (
+        postgres.connect_arguments(address) if address.engine is POSTGRESQL else others.connect_arguments(address)
+    )
     try:
         connection = watch.call(lambda: driver.connect(**settings, autocommit=True))
     except PeerSilent as silent:
@@ -170,7 +172,9 @@ def failure(address: ServerAddress, error: dbapi.Error) -> Exception:
     state = error.sqlstate or ""
     if address.engine is POSTGRESQL and (not state or postgres.passes(state)):
         return ServerFaltered(_said(address, str(error)))
-    if state == postgres.FORBIDDEN:
+    if address.engine is not POSTGRESQL and others.falters(error):
+        return ServerFaltered(_said(address, str(error)))
+    if state == postgres.FORBIDDEN or (address.engine is not POSTGRESQL and others.forbids(error)):
         return WarehouseForbidden(f"{address}: {_said(address, str(error))}; grant what the job needs, see README")
     return StatementRefused(state, _said(address, str(error)) if not state.startswith("22") else "a value has no place")
 
@@ -182,7 +186,9 @@ def refusal(address: ServerAddress, error: dbapi.Error) -> Exception:
         return WarehouseForbidden(f"{address} does not let us in: {said}")
     if postgres.NO_DATABASE.search(said):
         return WarehouseMissing(f"{address}: {said}; set SCORE_WAREHOUSE to a database that is there")
-    return ServerFaltered(said) if address.engine is POSTGRESQL else WarehouseUnavailable(f"{address}: {said}")
+    if address.engine is POSTGRESQL or others.falters(error):
+        return ServerFaltered(said)
+    return (WarehouseForbidden if others.forbids(error) else WarehouseUnavailable)(f"{address}: {said}")
 
 
 def _said(address: ServerAddress, text: str) -> str:
