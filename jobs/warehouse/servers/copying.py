@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from jobs.queries.rendering import table_names
@@ -64,10 +65,12 @@ def _copy(
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(path[0])}")
     con.execute(f"CREATE OR REPLACE TABLE {place} ({', '.join(f'{quoted(name)} {kept[name]}' for name in kept)})")
     casts = ", ".join(f"CAST({quoted(name)} AS {kind})" for name, kind in kept.items())
-    for batch in session.batches(f"SELECT {asked} FROM {written}"):  # noqa: S608  names of checked SQL and the catalog
-        con.register("arrived", batch)
-        con.execute(f"INSERT INTO {place} SELECT {casts} FROM arrived")  # noqa: S608  names, quoted
-        con.unregister("arrived")
+    rows = session.batches(f"SELECT {asked} FROM {written}")  # noqa: S608  names of checked SQL and the catalog
+    with closing(rows) as batches:
+        for batch in batches:
+            con.register("arrived", batch)
+            con.execute(f"INSERT INTO {place} SELECT {casts} FROM arrived")  # noqa: S608  names, quoted
+            con.unregister("arrived")
 
 
 def _kept_type(kind: str) -> str:
