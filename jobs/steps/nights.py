@@ -43,6 +43,7 @@ MOST_NIGHTS = 40
 INCOMPLETE = 3
 _DAY = timedelta(days=1)
 _OF_THE_NIGHT = {65, 81}
+_OF_THE_DISK = 74  # what may not have been written is not written again, nor shown
 _OF_THE_ENVIRONMENT = (GoldenRowsDiffer, GoldenNightDiffers)  # 81 too, but no night is scored here
 
 
@@ -150,7 +151,8 @@ def run_nightly(desk: Desk, as_of: date, wait_s: float = 0.0) -> list[Outcome]:
         chain = read_chain(desk.home, desk.job.name)
         nights, waiting = plan(chain, as_of)
         outcomes = list(_each(desk, nights, Wish(reason=NIGHTLY)))
-    refresh_views(desk.home, desk.all_jobs)  # what a kill, or a move of the home, left to do
+    if not any(each.failure and each.failure.code == _OF_THE_DISK for each in outcomes):
+        refresh_views(desk.home, desk.all_jobs)  # what a kill, or a move of the home, left to do
     return outcomes if not waiting else [*outcomes, _too_many(desk.job, nights[-1] + _DAY, as_of, waiting)]
 
 
