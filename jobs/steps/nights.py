@@ -50,7 +50,8 @@ MOST_NIGHTS = 40
 INCOMPLETE = 3
 _DAY = timedelta(days=1)
 _OF_THE_NIGHT = {65, 81}
-_UNAVAILABLE = 69
+_OF_THE_SERVER = 69  # what was of no use just now is not waited for again
+_OF_THE_DISK = 74  # what may not have been written is not written again, nor shown
 _OF_THE_ENVIRONMENT = (GoldenRowsDiffer, GoldenNightDiffers)  # 81 too, but no night is scored here
 
 
@@ -172,7 +173,9 @@ def run_nightly(desk: Desk, as_of: date, wait_s: float = 0.0, *, accept_rows: bo
         chain = read_chain(desk.home, desk.job.name)
         nights, waiting = plan(chain, as_of)
         outcomes = list(_each(desk, nights, Wish(reason=NIGHTLY, accept_rows=accept_rows)))
-    make_visible(desk, server=not _unavailable(outcomes))  # what a kill, or a move of the home, left to do
+    codes = {outcome.failure.code for outcome in outcomes if outcome.failure}
+    if _OF_THE_DISK not in codes:
+        make_visible(desk, server=_OF_THE_SERVER not in codes)  # what a kill, or a move of the home, left to do
     return outcomes if not waiting else [*outcomes, _too_many(desk.job, nights[-1] + _DAY, as_of, waiting)]
 
 
@@ -270,12 +273,6 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
         make_visible(desk)
     unseen = unseen_share(scored)
     return Outcome(job.name, as_of, status, run, ready=prepared, history_only=not wish.show, unseen=unseen)
-
-
-def _unavailable(outcomes: Sequence[Outcome]) -> bool:
-    """Whether the warehouse was of no use just now: then it is not waited for again."""
-    failure = outcomes[-1].failure if outcomes else None
-    return failure is not None and failure.code == _UNAVAILABLE
 
 
 def make_visible(desk: Desk, *, server: bool = True) -> None:
