@@ -11,6 +11,7 @@ from jobs.warehouse.servers import watch
 if TYPE_CHECKING:
     from tests import postgres
 
+
 _LOST: list[object] = []  # what lost threads use must outlive their test
 
 
