@@ -26,6 +26,7 @@ ELSEWHERE = {
     "TZ": "Asia/Kolkata", "LC_ALL": "tr_TR.UTF-8", "LANG": "de_DE.UTF-8", "PYTHONHASHSEED": "77",
     "SCORE_THREADS": "3", "POLARS_MAX_THREADS": "3", "OMP_NUM_THREADS": "3",
 }  # fmt: skip
+_NOBODY = 65_534
 PROGRAM = [sys.executable, "-m", "jobs", "run", "--as-of", NIGHT]
 
 
@@ -102,7 +103,7 @@ def test_what_would_need_an_extension_is_refused_and_nothing_is_fetched(
 def _try_to_write(published: str, said: str) -> None:
     """Open the published file for writing, as somebody who does not own it."""
     if os.geteuid() == 0:
-        os.setuid(65_534)
+        os.setuid(_NOBODY)
     try:
         duckdb.connect(published).execute("CREATE TABLE mine (x INTEGER)")
     except duckdb.Error as error:
@@ -110,11 +111,13 @@ def _try_to_write(published: str, said: str) -> None:
 
 
 def test_an_analyst_cannot_open_the_published_file_for_writing(place: Place) -> None:
-    """Its mode says so to everybody but root; in a folder into which everybody may write."""
+    """Its mode says so to everybody but root, its owner included; in a folder into which everybody may write."""
     with tempfile.TemporaryDirectory() as folder:
         published, said = Path(folder) / "scores.duckdb", Path(folder) / "said"
         shutil.copy(place.home / "scores.duckdb", published)
         Path(folder).chmod(0o777)
+        if os.geteuid() == 0:
+            os.chown(published, _NOBODY, _NOBODY)
         process = in_process(_try_to_write, str(published), str(said))
         process.join(30)
 

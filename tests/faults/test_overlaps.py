@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,26 +17,26 @@ from tests.faults.conftest import NIGHT
 from tests.faults.place import Place
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.processes import Program
 
 THE_DAY_AFTER = "2013-04-13"
 
 
-def halted(place: Place, point: str) -> Program:
-    """A nightly run that stands still at a point."""
+@contextmanager
+def halted(place: Place, point: str) -> Iterator[Program]:
+    """A nightly run that stands still at a point; it is gone in the end."""
     program = place.start("run", "--as-of", NIGHT, **{VARIABLE: f"{point}:STOP"})
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        state = (place_of(program) / "stat").read_text().rpartition(")")[2].split()[0]
-        if state == "T":
-            return program
-        time.sleep(0.01)
-    raise TimeoutError(point)
-
-
-def place_of(program: Program) -> Path:
-    """Where the kernel tells of a process."""
-    return Path(f"/proc/{program.process.pid}")
+    told = Path(f"/proc/{program.process.pid}/stat")
+    try:
+        deadline = time.monotonic() + 60
+        while told.read_text().rpartition(")")[2].split()[0] != "T":
+            assert time.monotonic() < deadline, point
+            time.sleep(0.01)
+        yield program
+    finally:
+        program.process.kill()
 
 
 @pytest.mark.parametrize("point", ["table-extracted", "run-kept", "event-half-written"])
@@ -43,17 +44,17 @@ def test_of_two_that_overlap_one_works_and_the_others_are_told_at_once(
     place: Place, undisturbed: dict[str, object], point: str
 ) -> None:
     """A second start of cron and a backfill: 75; one that waits comes after, and has nothing to do."""
-    first = halted(place, point)
-    waiting = place.start("run", "--as-of", NIGHT, "--wait", "10m")
     others = Place(place.home, place.warehouse, place.folder / "others")
     others.folder.mkdir()
-    for arguments in (("run", "--as-of", NIGHT), ("backfill", "--as-of", NIGHT)):
-        program = others.start(*arguments)
-        assert program.ended() == 75
-        assert f"process {first.process.pid}" in program.err
-    os.kill(first.process.pid, signal.SIGCONT)
+    with halted(place, point) as first:
+        waiting = place.start("run", "--as-of", NIGHT, "--wait", "10m")
+        for arguments in (("run", "--as-of", NIGHT), ("backfill", "--as-of", NIGHT)):
+            program = others.start(*arguments)
+            assert program.ended(30) == 75
+            assert f"process {first.process.pid}" in program.err
+        os.kill(first.process.pid, signal.SIGCONT)
+        assert (first.ended(), waiting.ended()) == (0, 0)
 
-    assert (first.ended(), waiting.ended()) == (0, 0)
     assert place.facts() == undisturbed
     assert place.left_over() == []
 
