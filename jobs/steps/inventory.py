@@ -279,8 +279,12 @@ def query_failure(error: duckdb.Error) -> QueryFailed | ObjectMissing:
 
 
 def _show_query(screen: Screen, con: duckdb.DuckDBPyConnection, text: str) -> None:
+    if not text.isascii() and text.encode(errors="replace").decode() != text:
+        raise QueryFailed("the query holds bytes that are no UTF-8; write it in UTF-8")
     try:
         cursor = con.execute(text)
+        if cursor is None:  # so DuckDB, whatever its annotations say
+            raise QueryFailed("there is no statement in the query; without one: score sql")
         names = [column[0] for column in cursor.description or ()]
         rows = cursor.fetchall()
     except duckdb.Error as error:

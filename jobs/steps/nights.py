@@ -50,6 +50,8 @@ MOST_NIGHTS = 40
 INCOMPLETE = 3
 _DAY = timedelta(days=1)
 _OF_THE_NIGHT = {65, 81}
+_OF_THE_SERVER = 69  # what was of no use just now is not waited for again
+_OF_THE_DISK = 74  # what may not have been written is not written again, nor shown
 _OF_THE_ENVIRONMENT = (GoldenRowsDiffer, GoldenNightDiffers)  # 81 too, but no night is scored here
 
 
@@ -171,9 +173,9 @@ def run_nightly(desk: Desk, as_of: date, wait_s: float = 0.0, *, accept_rows: bo
         chain = read_chain(desk.home, desk.job.name)
         nights, waiting = plan(chain, as_of)
         outcomes = list(_each(desk, nights, Wish(reason=NIGHTLY, accept_rows=accept_rows)))
-    refresh_views(desk.home, desk.all_jobs)  # what a kill, or a move of the home, left to do
-    if not outcomes[-1].last:
-        publish_on_server(desk)  # what was not shown there because it was down
+    codes = {outcome.failure.code for outcome in outcomes if outcome.failure}
+    if _OF_THE_DISK not in codes:
+        make_visible(desk, server=_OF_THE_SERVER not in codes)  # what a kill, or a move of the home, left to do
     return outcomes if not waiting else [*outcomes, _too_many(desk.job, nights[-1] + _DAY, as_of, waiting)]
 
 
@@ -268,16 +270,16 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
         status = _show(desk, chain, run, wish, rows_accepted=bool(gate.far))
     reach("published")
     with log.phase("views"):
-        refresh_views(home, desk.all_jobs)
-        publish_on_server(desk)
+        make_visible(desk)
     unseen = unseen_share(scored)
     return Outcome(job.name, as_of, status, run, ready=prepared, history_only=not wish.show, unseen=unseen)
 
 
-def publish_on_server(desk: Desk) -> None:
-    """Bring the score tables of a server to what the events say; where the warehouse is a file there are none."""
+def make_visible(desk: Desk, *, server: bool = True) -> None:
+    """Show what the events say: in the database of the home, and in the score tables of a server; twice is once."""
+    refresh_views(desk.home, desk.all_jobs)
     address = desk.settings.warehouse
-    if publishes_tables(address):
+    if server and publishes_tables(address):
         from jobs.warehouse.servers.score_tables import publish_tables  # noqa: PLC0415  a file needs no driver
 
         publish_tables(address, desk.home, desk.all_jobs, desk.tell)

@@ -158,7 +158,11 @@ def append(
     if place.exists():
         raise ChainBroken(f"{place} was written by somebody who does not hold the lock of {chain.job}; look, run again")
     _drop_abandoned(place.parent)
-    digest = write_document(place, "event", body)
+    try:
+        digest = write_document(place, "event", body)
+    except OSError:
+        place.unlink(missing_ok=True)  # it may not outlive a power cut, so nothing was decided
+        raise
     return Chain(chain.job, (*chain.events, event), digest)
 
 

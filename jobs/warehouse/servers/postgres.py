@@ -16,7 +16,6 @@ NO_ENTRY = re.compile(
     r"authentication failed|no password supplied|role .* does not exist|no pg_hba\.conf entry|permission denied|"
     r"is not permitted to log in"
 )
-SAID = re.compile(r"\b(?:ERROR|FATAL|PANIC):\s+(.*)")
 NO_DATABASE = re.compile(r"database .* does not exist")
 
 # SQLSTATE classes after which another try may go well: connection, transaction rollback, resources, lock not available,

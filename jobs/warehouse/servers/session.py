@@ -13,7 +13,7 @@ from adbc_driver_manager import dbapi
 
 from jobs.warehouse.addresses import POSTGRESQL
 from jobs.warehouse.extraction import WarehouseForbidden, WarehouseMissing, WarehouseUnavailable
-from jobs.warehouse.servers import postgres
+from jobs.warehouse.servers import others, postgres
 from jobs.warehouse.servers.watch import PeerSilent, Watch
 
 if TYPE_CHECKING:
@@ -155,7 +155,8 @@ def open_session(address: ServerAddress) -> Iterator[Session]:
 
 
 def _connected(address: ServerAddress, driver: Any, watch: Watch) -> Any:  # noqa: ANN401  they are the driver's
-    settings = postgres.connect_arguments(address) if address.engine is POSTGRESQL else {"uri": address.url}
+    engine = postgres if address.engine is POSTGRESQL else others
+    settings = engine.connect_arguments(address)
     try:
         return watch.call(lambda: driver.connect(**settings, autocommit=True))
     except PeerSilent as silent:
@@ -179,8 +180,10 @@ def failure(address: ServerAddress, error: dbapi.Error) -> Exception:
     state = error.sqlstate or ""
     if address.engine is POSTGRESQL and (not state or postgres.passes(state)):
         return ServerFaltered(_told(address, error))
-    if state == postgres.FORBIDDEN:
-        return WarehouseForbidden(f"{address}: {_told(address, error)}; grant what the job needs, see README")
+    if address.engine is not POSTGRESQL and others.falters(error):
+        return ServerFaltered(_told(address, error))
+    if state == postgres.FORBIDDEN or (address.engine is not POSTGRESQL and others.forbids(error)):
+        return WarehouseForbidden(f"{address}: {_told(address, error)}; grant what the job needs: docs/postgresql.md")
     return StatementRefused(state, "a value has no place" if postgres.is_of_a_value(state) else _told(address, error))
 
 
@@ -191,7 +194,9 @@ def refusal(address: ServerAddress, error: dbapi.Error) -> Exception:
         return WarehouseForbidden(f"{address} does not let us in: {said}")
     if postgres.NO_DATABASE.search(said):
         return WarehouseMissing(f"{address}: {said}; set SCORE_WAREHOUSE to a database that is there")
-    return ServerFaltered(said) if address.engine is POSTGRESQL else WarehouseUnavailable(f"{address}: {said}")
+    if address.engine is POSTGRESQL or others.falters(error):
+        return ServerFaltered(said)
+    return (WarehouseForbidden if others.forbids(error) else WarehouseUnavailable)(f"{address}: {said}")
 
 
 def _told(address: ServerAddress, error: dbapi.Error) -> str:
@@ -205,10 +210,9 @@ _ABOUT_THE_QUERY = re.compile(r"Failed to execute query '.*': |\s+Query was:.*",
 
 
 def _said(address: ServerAddress, text: str) -> str:
-    """What the server said, else the first line of the library's own, without its prefixes, without a password."""
+    """The first line of what a library said that says something, without its prefixes, without a password."""
     lines = [line.strip() for line in _ABOUT_THE_QUERY.sub("", address.without_secrets(text)).splitlines()]
-    server = next(filter(None, map(postgres.SAID.search, lines)), None)
-    first = server[1] if server else next(filter(None, lines), "nothing")
+    first = next(filter(None, lines), "nothing")
     for prefix in ("IO: ", "UNKNOWN: ", "[libpq] ", "Failed to connect: "):
         first = first.removeprefix(prefix)
     return first[:300]

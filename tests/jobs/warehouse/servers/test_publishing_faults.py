@@ -60,7 +60,7 @@ def published(server_world: ServerWorld, monkeypatch: pytest.MonkeyPatch) -> Pub
     """The second night was scored while its server could not take it."""
     assert server_world.run("run", "--as-of", "2013-04-11").code == 0
     with monkeypatch.context() as patch:
-        patch.setattr("jobs.steps.nights.publish_on_server", lambda *_: None)
+        patch.setattr("jobs.warehouse.servers.score_tables.publish_tables", lambda *_: 0)
         assert server_world.run("run", "--as-of", "2013-04-12").code == 0
     return Published(server_world, server_world.sql(SEEN))
 
