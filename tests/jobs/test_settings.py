@@ -91,3 +91,10 @@ def test_the_clock_is_read_once_and_brought_to_utc() -> None:
     assert settings.now.tzinfo is UTC
     assert settings.today(UTC_DAYS) == date(2013, 8, 31)
     assert settings.clock().hour == 9
+
+
+@pytest.mark.parametrize("name", ["a?b", "a\\b"])
+def test_a_home_that_duckdb_cannot_open_is_refused_by_name(name: str) -> None:
+    """Before anything is written into it."""
+    with pytest.raises(SettingRefused, match="SCORE_HOME holds"):
+        read_settings({"SCORE_HOME": f"/srv/{name}"}, lambda: datetime(2013, 9, 1, tzinfo=UTC))
