@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -73,9 +74,12 @@ class Session:
                 yield plain(batch)
 
     def insert(self, schema: str, table: str, rows: pa.RecordBatchReader) -> int:
-        """Append rows to a table by the engine's bulk load; returns how many."""
+        """Append rows to a table by the engine's bulk load, each batch in its own time; returns how many."""
+        written = 0
         with self._cursor() as cursor:
-            return int(self._call(lambda: cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema)))
+            for batch in rows:
+                written += self._call(partial(cursor.adbc_ingest, table, batch, mode="append", db_schema_name=schema))
+        return written
 
     @contextmanager
     def transaction(self, begin: str = postgres.WRITE) -> Iterator[None]:
