@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from jobs.queries.rendering import table_names
@@ -50,7 +51,7 @@ def _tables(queries: Sequence[Query], dialect: str) -> dict[tuple[str, ...], tup
 def _copy(
     session: Session, con: duckdb.DuckDBPyConnection, path: tuple[str, ...], written: str, names: Sequence[str]
 ) -> None:
-    there = {name.lower(): (name, kind) for name, kind in columns_of(session, written)}
+    there = {column.name.lower(): (column.name, column.type_sql) for column in columns_of(session, written)}
     columns = [(name, *there[name.lower()]) for name in names]
     kept = {name: _kept_type(kind) for name, _, kind in columns}
     asked = ", ".join(
@@ -64,10 +65,12 @@ def _copy(
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(path[0])}")
     con.execute(f"CREATE OR REPLACE TABLE {place} ({', '.join(f'{quoted(name)} {kept[name]}' for name in kept)})")
     casts = ", ".join(f"CAST({quoted(name)} AS {kind})" for name, kind in kept.items())
-    for batch in session.batches(f"SELECT {asked} FROM {written}"):  # noqa: S608  names of checked SQL and the catalog
-        con.register("arrived", batch)
-        con.execute(f"INSERT INTO {place} SELECT {casts} FROM arrived")  # noqa: S608  names, quoted
-        con.unregister("arrived")
+    asking = f"SELECT {asked} FROM {written}"  # noqa: S608  names of checked SQL and the catalog
+    with closing(session.batches(asking)) as batches:
+        for batch in batches:
+            con.register("arrived", batch)
+            con.execute(f"INSERT INTO {place} SELECT {casts} FROM arrived")  # noqa: S608  names, quoted
+            con.unregister("arrived")
 
 
 def _kept_type(kind: str) -> str:

@@ -16,7 +16,7 @@ from jobs.warehouse.servers import postgres
 from jobs.warehouse.servers.watch import PeerSilent, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from jobs.warehouse.addresses import ServerAddress
 
@@ -62,7 +62,7 @@ class Session:
             self._call(lambda: cursor.execute(query))
             return self._call(cursor.fetch_record_batch).schema
 
-    def batches(self, query: str) -> Iterator[pa.RecordBatch]:
+    def batches(self, query: str) -> Generator[pa.RecordBatch]:
         """The rows of a query as they arrive, a batch at a time; at first one without rows, for its columns."""
         with self._cursor() as cursor:
             self._call(lambda: cursor.execute(query))
