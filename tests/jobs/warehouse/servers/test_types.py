@@ -415,7 +415,7 @@ def test_names_that_need_quotes_are_quoted(both: Both) -> None:
     names = ("Order", "user", "MixedCase", "select", "ALL", "end")
     quoted = ['"' + name.replace('"', '""') + '"' for name in names]
     both.load(
-        f'CREATE TABLE "Order" (id INTEGER, "with space" INTEGER, "ümlaut" INTEGER, {" INTEGER, ".join(quoted)} INTEGER);'
+        f'CREATE TABLE "Order" (id INTEGER, "a space" INTEGER, "ümlaut" INTEGER, {" INTEGER, ".join(quoted)} INTEGER);'
         f'INSERT INTO "Order" VALUES (1, 8, 9, {", ".join(map(str, range(len(names))))});'
         'CREATE TABLE "user" (id INTEGER, "MixedCase" INTEGER);'
         'INSERT INTO "user" VALUES (1, 77)'
