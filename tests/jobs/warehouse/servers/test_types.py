@@ -506,6 +506,7 @@ REFUSED = {
     "things.x is numeric(3,-2) in": ("NUMERIC(3, -2)", "x", "DECIMAL(10, 2)"),
     "things.x is numeric in PostgreSQL, and `CAST(x AS TEXT)`": ("NUMERIC", "x", "VARCHAR"),
     "things.x is numeric in PostgreSQL, and `CAST(x AS DOUBLE)`": ("NUMERIC", "x", "DOUBLE"),
+    "things.x is numeric in PostgreSQL, and `CAST(X AS DOUBLE)`": ("NUMERIC", "X", "DOUBLE"),
     "things.x is numeric in PostgreSQL, and `x > 1`": ("NUMERIC", "x > 1", "BOOLEAN"),
     "things.x is numeric(38,0) in PostgreSQL, and `CAST(x AS DOUBLE)`": ("NUMERIC(38, 0)", "x", "DOUBLE"),
     "things.x is double precision in PostgreSQL, and `CAST(x AS TEXT)`": ("DOUBLE PRECISION", "x", "VARCHAR"),
