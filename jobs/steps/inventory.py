@@ -108,16 +108,19 @@ def show_runs(screen: Screen, home: Home, jobs: Sequence[Job], as_of: date | Non
                 "row_count": run.row_count,
                 "scored_at": shown.at if shown else None,
                 "current": seen is not None and seen.run_id == run.run_id,
+                "rows_accepted": run.run_id in chain.rows_accepted(),
             }
         )
-    cells = [
-        (r["job"], r["as_of"], r["run_id"], r["model_version"], r["row_count"], "current" if r["current"] else "-")
-        for r in rows
-    ]
+    cells = [(r["job"], r["as_of"], r["run_id"], r["model_version"], r["row_count"], _seen(r)) for r in rows]
     headings = ("job", "as of", "run", "model version", "rows", "analysts see")
     _show_rows(
         screen, "runs", rows, headings, cells, f"no run as of {as_of}" if as_of else "no run yet; score one: score run"
     )
+
+
+def _seen(row: Mapping[str, object]) -> str:
+    """Whether analysts see the run, and whether somebody accepted its row counts."""
+    return f"{'current' if row['current'] else '-'}{' (row counts accepted)' if row['rows_accepted'] else ''}"
 
 
 def show_snapshots(screen: Screen, home: Home, jobs: Sequence[Job]) -> None:
@@ -202,6 +205,7 @@ def _show_version(screen: Screen, home: Home, version: ModelVersion) -> None:
 def _show_run(screen: Screen, home: Home, run: Run) -> None:
     folder = run_folder(home, run.inputs)
     execution = read_document(folder / "execution.json", "execution")
+    accepted = run.run_id in read_chain(home, run.inputs.job).rows_accepted()
     riskiest = read_rows([folder / SCORES_FILE]).sort("rank").head(_RISKIEST)
 
     def lines() -> None:
@@ -209,6 +213,7 @@ def _show_run(screen: Screen, home: Home, run: Run) -> None:
         facts = {
             "model version": run.inputs.model_version, "snapshot": run.inputs.snapshot_digest,
             "features digest": run.features_digest, "scores digest": run.scores_digest, "executed at": execution["at"],
+            **({"row counts": "far from the usual, and accepted with --accept-rows"} if accepted else {}),
         }  # fmt: skip
         table(("fact", "value"), list(facts.items()))
         say()
@@ -216,7 +221,8 @@ def _show_run(screen: Screen, home: Home, run: Run) -> None:
 
     content = {
         "run_id": run.run_id, **run.inputs.to_json(), "row_count": run.row_count, "scores_digest": run.scores_digest,
-        "features_digest": run.features_digest, "execution": execution, "highest": riskiest.to_dicts(),
+        "features_digest": run.features_digest, "rows_accepted": accepted, "execution": execution,
+        "highest": riskiest.to_dicts(),
     }  # fmt: skip
     screen.show(content, lines)
 
@@ -273,8 +279,12 @@ def query_failure(error: duckdb.Error) -> QueryFailed | ObjectMissing:
 
 
 def _show_query(screen: Screen, con: duckdb.DuckDBPyConnection, text: str) -> None:
+    if not text.isascii() and text.encode(errors="replace").decode() != text:
+        raise QueryFailed("the query holds bytes that are no UTF-8; write it in UTF-8")
     try:
         cursor = con.execute(text)
+        if cursor is None:  # so DuckDB, whatever its annotations say
+            raise QueryFailed("there is no statement in the query; without one: score sql")
         names = [column[0] for column in cursor.description or ()]
         rows = cursor.fetchall()
     except duckdb.Error as error:

@@ -14,6 +14,7 @@ from jobs.exits import Failure, failure_of, known_failures
 from jobs.kill_points import reach
 from jobs.screen import silent
 from jobs.steps.begun import require_begun
+from jobs.steps.gate import gate_of
 from jobs.steps.scoring import matching_features, run_inputs, score_snapshot, unseen_share
 from jobs.steps.snapshots import find_kept, take_snapshot
 from jobs.store.digest import rows_digest
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from jobs.evidence.golden import Ready
     from jobs.screen import Tell
     from jobs.settings import Settings
+    from jobs.steps.gate import Gate
     from jobs.steps.scoring import Scored
     from jobs.store.documents import Json
     from jobs.store.home import Home
@@ -48,6 +50,8 @@ MOST_NIGHTS = 40
 INCOMPLETE = 3
 _DAY = timedelta(days=1)
 _OF_THE_NIGHT = {65, 81}
+_OF_THE_SERVER = 69  # what was of no use just now is not waited for again
+_OF_THE_DISK = 74  # what may not have been written is not written again, nor shown
 _OF_THE_ENVIRONMENT = (GoldenRowsDiffer, GoldenNightDiffers)  # 81 too, but no night is scored here
 
 
@@ -77,16 +81,20 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How nights are to be scored: by which model, from which rows, and whether analysts shall see them."""
+    """How nights are to be scored: by which model, from which rows, and whether analysts shall see them.
+
+    `accept_rows` lets tables through whose row counts are far from the usual.
+    """
 
     reason: str
     restate: bool = False
     model: str | None = None
     show: bool = True
     hindsight: bool = False
+    accept_rows: bool = False
 
 
-def wish_of(*, model: str | None, publish: bool, hindsight: bool, restate: bool) -> Wish:
+def wish_of(*, model: str | None, publish: bool, hindsight: bool, restate: bool, accept_rows: bool = False) -> Wish:
     """What the options of a backfill ask for: another model's run goes to the history only, unless it is published.
 
     Raises:
@@ -95,7 +103,8 @@ def wish_of(*, model: str | None, publish: bool, hindsight: bool, restate: bool)
     if model is None and (publish or hindsight):
         raise OptionsContradict("--publish and --hindsight say what to do with another model; name it with --model")
     reason = "restate" if restate else "backfill"
-    return Wish(reason, restate=restate, model=model, show=publish or model is None, hindsight=hindsight)
+    show = publish or model is None
+    return Wish(reason, restate=restate, model=model, show=show, hindsight=hindsight, accept_rows=accept_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,29 +151,31 @@ def span(first: date, last: date | None) -> tuple[date, ...]:
     return tuple(first + n * _DAY for n in range(((last or first) - first).days + 1))
 
 
-def run_jobs(desks: Sequence[Desk], as_of: date | None, wait_s: float = 0.0) -> list[Outcome]:
+def run_jobs(
+    desks: Sequence[Desk], as_of: date | None, wait_s: float = 0.0, *, accept_rows: bool = False
+) -> list[Outcome]:
     """The nightly command for several jobs: one that cannot work does not stop the others."""
     if len(desks) == 1:
-        return run_nightly(desks[0], as_of or desks[0].today, wait_s)
+        return run_nightly(desks[0], as_of or desks[0].today, wait_s, accept_rows=accept_rows)
     outcomes: list[Outcome] = []
     for desk in desks:
         try:
-            outcomes += run_nightly(desk, as_of or desk.today, wait_s)
+            outcomes += run_nightly(desk, as_of or desk.today, wait_s, accept_rows=accept_rows)
         except known_failures() as error:
             outcomes.append(Outcome(desk.job.name, as_of or desk.today, "failed", failure=failure_of(error)))
     return outcomes
 
 
-def run_nightly(desk: Desk, as_of: date, wait_s: float = 0.0) -> list[Outcome]:
+def run_nightly(desk: Desk, as_of: date, wait_s: float = 0.0, *, accept_rows: bool = False) -> list[Outcome]:
     """Score the missed nights and then `as_of`, oldest first; a night that fails does not stop those after it."""
     require_begun(desk.job, desk.settings, as_of)
     with _at_work(desk, wait_s):
         chain = read_chain(desk.home, desk.job.name)
         nights, waiting = plan(chain, as_of)
-        outcomes = list(_each(desk, nights, Wish(reason=NIGHTLY)))
-    refresh_views(desk.home, desk.all_jobs)  # what a kill, or a move of the home, left to do
-    if not outcomes[-1].last:
-        publish_on_server(desk)  # what was not shown there because it was down
+        outcomes = list(_each(desk, nights, Wish(reason=NIGHTLY, accept_rows=accept_rows)))
+    codes = {outcome.failure.code for outcome in outcomes if outcome.failure}
+    if _OF_THE_DISK not in codes:
+        make_visible(desk, server=_OF_THE_SERVER not in codes)  # what a kill, or a move of the home, left to do
     return outcomes if not waiting else [*outcomes, _too_many(desk.job, nights[-1] + _DAY, as_of, waiting)]
 
 
@@ -245,8 +256,9 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
     matching_features(job, version)  # this and the next before anything is taken from the warehouse
     with log.phase("model"):
         prepared = _ready(desk, version)
+    gate = gate_of(job, home, chain, as_of, accept=wish.accept_rows)
     with log.phase("snapshot") as line:
-        snapshot = snapshot_to_score(job, desk.settings, home, chain, as_of, restate=wish.restate, log=log)
+        snapshot = snapshot_to_score(job, desk.settings, home, chain, as_of, restate=wish.restate, gate=gate, log=log)
         line.update(rows=snapshot.rows, bytes=snapshot.size)
     log = log.of(run_id=run_inputs(job, snapshot, version).run_id)
     scored = score_snapshot(job, home, snapshot, version, prepared.model, desk.threads, log)
@@ -255,19 +267,19 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
         line.update(rows=run.row_count, bytes=run.size)
     reach("run-kept")
     with log.phase("publish"):
-        status = _show(desk, chain, run, wish)
+        status = _show(desk, chain, run, wish, rows_accepted=bool(gate.far))
     reach("published")
     with log.phase("views"):
-        refresh_views(home, desk.all_jobs)
-        publish_on_server(desk)
+        make_visible(desk)
     unseen = unseen_share(scored)
     return Outcome(job.name, as_of, status, run, ready=prepared, history_only=not wish.show, unseen=unseen)
 
 
-def publish_on_server(desk: Desk) -> None:
-    """Bring the score tables of a server to what the events say; where the warehouse is a file there are none."""
+def make_visible(desk: Desk, *, server: bool = True) -> None:
+    """Show what the events say: in the database of the home, and in the score tables of a server; twice is once."""
+    refresh_views(desk.home, desk.all_jobs)
     address = desk.settings.warehouse
-    if publishes_tables(address):
+    if server and publishes_tables(address):
         from jobs.warehouse.servers.score_tables import publish_tables  # noqa: PLC0415  a file needs no driver
 
         publish_tables(address, desk.home, desk.all_jobs, desk.tell)
@@ -312,18 +324,30 @@ def require_no_hindsight(version: ModelVersion, as_of: date) -> None:
 
 
 def snapshot_to_score(
-    job: Job, settings: Settings, home: Home, chain: Chain, as_of: date, *, restate: bool = False, log: Log = SILENT
+    job: Job,
+    settings: Settings,
+    home: Home,
+    chain: Chain,
+    as_of: date,
+    *,
+    restate: bool = False,
+    gate: Gate | None = None,
+    log: Log = SILENT,
 ) -> Snapshot:
-    """The rows to score: a new look, or those of the current run, or the newest kept, or else a new look."""
+    """The rows to score: a new look, or those of the current run, or the newest kept, or else a new look.
+
+    Only the rows of the current run passed the gate already; kept ones that it refuses are looked at again.
+    """
     if not restate:
         shown = chain.current().get(as_of)
         if shown is not None and shown.run_id is not None:
             run = read_run(home.runs(job.name, as_of) / shown.run_id)
             return read_snapshot(home, job.name, as_of, run.inputs.snapshot_digest)
         kept = find_kept(job, home, as_of, first_night=as_of)
-        if kept is not None:
+        if kept is not None and (gate is None or gate.lets_through(kept)):
             return kept
-    return take_snapshot(job, settings, home, as_of, log=log).snapshot
+    require = gate.require_usual if gate else None
+    return take_snapshot(job, settings, home, as_of, require=require, log=log).snapshot
 
 
 def keep_scored(desk: Desk, scored: Scored, prepared: Ready) -> Run:
@@ -378,10 +402,14 @@ def _execution(desk: Desk, scored: Scored, prepared: Ready) -> dict[str, Json]:
     }
 
 
-def _show(desk: Desk, chain: Chain, run: Run, wish: Wish) -> str:
-    """Append the event that makes the run visible, unless it is visible so already; returns the outcome's status."""
+def _show(desk: Desk, chain: Chain, run: Run, wish: Wish, *, rows_accepted: bool) -> str:
+    """Append the event that makes the run visible, unless it is visible so already; returns the outcome's status.
+
+    Rows that were accepted once are so in every run that they are scored in.
+    """
     as_of = run.inputs.as_of
     shown = chain.current().get(as_of)
+    again = shown is not None and shown.rows_accepted and not wish.restate
     known = run.run_id in chain.first_shown()
     if (shown is not None and shown.run_id == run.run_id) or (known and not wish.show):
         return "already_published"
@@ -389,7 +417,7 @@ def _show(desk: Desk, chain: Chain, run: Run, wish: Wish) -> str:
     append(
         desk.home, chain, kind,
         at=desk.settings.clock(), reason=wish.reason, as_of=as_of, run_id=run.run_id,
-        model_version=run.inputs.model_version,
+        model_version=run.inputs.model_version, rows_accepted=rows_accepted or again,
     )  # fmt: skip
     return "published"
 

@@ -36,7 +36,7 @@ from jobs.warehouse.opening import open_warehouse
 from jobs.warehouse.source_types import require_same_types
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import date, datetime
     from pathlib import Path
 
@@ -92,11 +92,23 @@ def find_kept(job: Job, home: Home, as_of: date, *, first_night: date) -> Snapsh
 
 
 def take_snapshot(
-    job: Job, settings: Settings, home: Home, as_of: date, *, first_night: date | None = None, log: Log = SILENT
+    job: Job,
+    settings: Settings,
+    home: Home,
+    as_of: date,
+    *,
+    first_night: date | None = None,
+    require: Callable[[Snapshot], None] | None = None,
+    log: Log = SILENT,
 ) -> Look:
-    """Look at the warehouse as of a date and keep what was seen, for features of the nights from `first_night` on."""
+    """Look at the warehouse as of a date and keep what was seen, for features of the nights from `first_night` on.
+
+    What `require` refuses is not kept.
+    """
     log = log.of(job=job.name, as_of=as_of)
     with _look(job, settings, home, as_of, first_night or as_of, log) as (look, store, staged):
+        if require:
+            require(look.snapshot)
         lay_there = store.keep()
         reach("snapshot-objects-kept")
         tables = tuple(with_seals(table, lay_there) for table in look.snapshot.tables)

@@ -36,8 +36,9 @@ class ChampionMissing(Exception):
 class Event:
     """One decision about one job: a promotion, a publication, a run kept in the history only, a skipped night, proofs.
 
-    `unproven` says that a version was promoted without its proofs, which somebody asked for by a flag; `record` is the
-    digest of what proofs found.
+    `unproven` says that a version was promoted without its proofs, and `rows_accepted` that a night was scored although
+    its row counts are far from the usual: somebody asked for either by a flag. `record` is the digest of what proofs
+    found.
     """
 
     seq: int
@@ -49,6 +50,7 @@ class Event:
     model_version: str | None = None
     unproven: bool = False
     record: str | None = None
+    rows_accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,10 @@ class Chain:
         """What the last proofs of a model version found; null if there were none."""
         found = [each for each in self.events if each.kind in {PROVED, DISPROVED} and each.model_version == version]
         return found[-1] if found else None
+
+    def rows_accepted(self) -> set[str]:
+        """The runs whose row counts were far from the usual, and accepted."""
+        return {each.run_id for each in self.events if each.rows_accepted and each.run_id}
 
     def closed(self) -> set[date]:
         """The as-ofs that need no scoring any more: published or skipped."""
@@ -138,6 +144,7 @@ def append(
     model_version: str | None = None,
     unproven: bool = False,
     record: str | None = None,
+    rows_accepted: bool = False,
 ) -> Chain:
     """Add one event, durably; the caller holds the job's lock.
 
@@ -145,13 +152,17 @@ def append(
         ChainBroken: if the chain that was read is not the chain any more.
     """
     seq = len(chain.events) + 1
-    event = Event(seq, kind, at.isoformat(), reason, as_of, run_id, model_version, unproven, record)
+    event = Event(seq, kind, at.isoformat(), reason, as_of, run_id, model_version, unproven, record, rows_accepted)
     body = {**_to_json(event), "job": chain.job, "previous": chain.head}
     place = home.events(chain.job) / _name(event.seq)
     if place.exists():
         raise ChainBroken(f"{place} was written by somebody who does not hold the lock of {chain.job}; look, run again")
     _drop_abandoned(place.parent)
-    digest = write_document(place, "event", body)
+    try:
+        digest = write_document(place, "event", body)
+    except OSError:
+        place.unlink(missing_ok=True)  # it may not outlive a power cut, so nothing was decided
+        raise
     return Chain(chain.job, (*chain.events, event), digest)
 
 
@@ -176,6 +187,7 @@ def _to_json(event: Event) -> dict[str, Json]:
         "seq": event.seq,
         **({"unproven": True} if event.unproven else {}),
         **({"record": event.record} if event.record else {}),
+        **({"rows_accepted": True} if event.rows_accepted else {}),
     }
 
 
@@ -190,4 +202,5 @@ def _from_json(body: Mapping[str, Json]) -> Event:
         model_version=cast("str | None", body["model_version"]),
         unproven=cast("bool", body.get("unproven", False)),
         record=cast("str | None", body.get("record")),
+        rows_accepted=cast("bool", body.get("rows_accepted", False)),
     )

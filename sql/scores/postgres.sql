@@ -1,8 +1,8 @@
 -- The tables that all jobs share, in PostgreSQL. Each statement may run again on what it made; a change of what stands
 -- here is a further statement at the end, which does nothing where it is done already.
 
--- Not IF NOT EXISTS, which asks for the right to make schemas even where it is there.
-DO $$ BEGIN IF to_regnamespace('scores') IS NULL THEN CREATE SCHEMA scores; END IF; END $$;
+-- Not IF NOT EXISTS: that asks for CREATE on the database even where the schema was made for the job.
+DO $$ BEGIN IF to_regnamespace('scores') IS NULL THEN CREATE SCHEMA scores; COMMENT ON SCHEMA scores IS 'what the nightly job published; written by the job only, and built anew from its SCORE_HOME where it is missing'; END IF; END $$;
 
 CREATE TABLE IF NOT EXISTS scores.publications (
   seq BIGINT NOT NULL,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import adbc_driver_postgresql.dbapi as driver
 import duckdb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from multiprocessing.synchronize import Event
 
 type Shown = tuple[str, str, int, int]
@@ -22,6 +25,14 @@ _WHOLE = (
     "SELECT as_of::VARCHAR, run_id, count(*), bit_xor(hash(shown)) FROM ({rows}) AS shown GROUP BY ALL ORDER BY ALL"
 )
 _ROWS = "SELECT * EXCLUDE (scored_at) FROM {relation}"
+_WHOLE_ON_SERVER = (
+    "SELECT as_of::text, run_id, count(*), bit_xor(hashtextextended(shown::text, 0)) FROM ({rows}) AS shown "
+    "GROUP BY as_of, run_id ORDER BY as_of, run_id"
+)
+_ROWS_ON_SERVER = (
+    "SELECT flight_date, carrier, flight, origin, as_of, score, raw_score, rank, model_version, run_id FROM {relation}"
+)
+_CURRENT_ON_SERVER = "SELECT DISTINCT ON (as_of) as_of::text, run_id FROM scores.publications ORDER BY as_of, seq DESC"
 _CURRENT = "SELECT as_of::VARCHAR, max_by(run_id, seq) FROM publications GROUP BY ALL ORDER BY ALL"
 
 
@@ -43,20 +54,37 @@ class Answers:
     lost: list[str] = field(default_factory=list)
 
 
-def open_duckdb(home: Path) -> duckdb.DuckDBPyConnection:
-    """The published scores, as a plain client opens them."""
-    return duckdb.connect(str(home / "scores.duckdb"), read_only=True)
+def scores(home: Path, warehouse: str) -> AbstractContextManager[Callable[[], Seen]]:
+    """The published scores as an analyst has them: opened once, to be looked at as often as wanted."""
+    return _on_server(warehouse) if warehouse.startswith("postgresql") else _in_file(home)
 
 
-def look(con: duckdb.DuckDBPyConnection) -> Seen:
+@contextmanager
+def _in_file(home: Path) -> Iterator[Callable[[], Seen]]:
+    with duckdb.connect(str(home / "scores.duckdb"), read_only=True) as con:
+        yield lambda: _look(lambda text: con.execute(text).fetchall(), "", _CURRENT, _WHOLE, _ROWS)
+
+
+@contextmanager
+def _on_server(url: str) -> Iterator[Callable[[], Seen]]:
+    with driver.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
+
+        def ask(text: str) -> list[tuple]:
+            cursor.execute(text)
+            return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+
+        yield lambda: _look(ask, "scores.", _CURRENT_ON_SERVER, _WHOLE_ON_SERVER, _ROWS_ON_SERVER)
+
+
+def _look(ask: Callable[[str], list[tuple]], schema: str, current: str, whole: str, rows: str) -> Seen:
     """Everything that is published, in one transaction."""
-    con.execute("BEGIN")
-    published = con.execute(_CURRENT).fetchall()
+    ask("BEGIN ISOLATION LEVEL REPEATABLE READ" if schema else "BEGIN")
+    published = ask(current)
     shown, latest = (
-        con.execute(_WHOLE.format(rows=_ROWS.format(relation=relation))).fetchall()
+        ask(whole.format(rows=rows.format(relation=schema + relation)))
         for relation in ("flight_delay", "flight_delay_latest")
     )
-    con.execute("COMMIT")
+    ask("COMMIT")
     return Seen(tuple(published), tuple(shown), tuple(latest))
 
 
@@ -80,25 +108,26 @@ def ask_on(board: str, expected: dict[str, Shown], stop: Event, until: float, ho
     """
     answers, before, name = Answers(), {}, f"{board}.{'holding' if hold else 'opening'}-{time.monotonic_ns()}"
     while not stop.is_set() and time.time() < until:
-        home = Path(Path(board).read_text(encoding="utf-8"))
+        place, warehouse = json.loads(Path(board).read_text(encoding="utf-8"))
+        home = Path(place)
         try:
-            for seen in _looks(home, stop, _HELD_READS if hold else 1):
+            for seen in _looks(home, warehouse, stop, _HELD_READS if hold else 1):
                 answers.reads += 1
                 if said := complaint(seen, expected):
                     answers.partial.append(said)
                 if len(seen.shown) < before.get(home, 0):
                     answers.lost.append(f"{before[home]} nights were there, then {len(seen.shown)}")
                 before[home] = max(before.get(home, 0), len(seen.shown))
-        except duckdb.Error as error:
+        except (duckdb.Error, driver.Error) as error:
             answers.reads += 1
             answers.partial.append(f"{type(error).__name__}: {error}")
     Path(f"{name}.answers").write_text(json.dumps(vars(answers)), encoding="utf-8")
 
 
-def _looks(home: Path, stop: Event, times: int) -> Iterator[Seen]:
-    with open_duckdb(home) as con:
+def _looks(home: Path, warehouse: str, stop: Event, times: int) -> Iterator[Seen]:
+    with scores(home, warehouse) as look:
         for _ in range(times):
-            yield look(con)
+            yield look()
             if stop.wait(_PAUSE_S):
                 return
 

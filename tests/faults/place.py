@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from jobs.kill_points import VARIABLE
-from tests.faults.analysts import Seen, look, open_duckdb
+from tests.faults.analysts import Seen, scores
 from tests.processes import Program, start
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ class Place:
         return list(self.look().shown)
 
     def look(self) -> Seen:
-        """What an analyst sees now, with a plain DuckDB."""
-        with open_duckdb(self.home) as con:
-            return look(con)
+        """What an analyst sees now, with a plain client."""
+        with scores(self.home, self.warehouse) as look:
+            return look()
 
     def facts(self) -> dict[str, object]:
         """All that may not depend on what happened on the way: every kept file that holds no clock or host."""

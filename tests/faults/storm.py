@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import shutil
 import signal
@@ -21,6 +22,7 @@ from tests.faults.place import Place, place_in
 from tests.processes import fork_server, in_process
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.context import ForkServerProcess
     from multiprocessing.synchronize import Event
 
@@ -32,12 +34,19 @@ STATES = ("before anything", "staged", "snapshot kept", "run kept", "event writt
 
 @dataclass(frozen=True)
 class Site:
-    """A home with one published night, the URL of its warehouse, the nights after it, and a folder for the storm."""
+    """A home with one published night, its warehouse, the nights after it, and a folder for the storm.
+
+    A file serves every copy of the home by its one URL; of a server each gets a database of its own, by its name.
+    """
 
     begun: Path
-    warehouse: str
+    warehouse: str | Callable[[str], str]
     nights: tuple[str, ...]
     folder: Path
+
+    def url(self, name: str) -> str:
+        """The warehouse of one copy."""
+        return self.warehouse if isinstance(self.warehouse, str) else self.warehouse(name)
 
 
 @dataclass
@@ -92,7 +101,7 @@ def storm(site: Site, kills: int, readers: int, seed: int, limit_s: float) -> St
     while weather.found.kills < kills and time.monotonic() - began < limit_s:
         rounds += 1
         (site.folder / f"round-{rounds}").mkdir()
-        place = place_in(site.folder / f"round-{rounds}", site.begun, site.warehouse)
+        place = place_in(site.folder / f"round-{rounds}", site.begun, site.url(f"round_{rounds}"))
         _point(board, place)
         asking = asking or _analysts(weather, board, stop, readers, limit_s)
         stormy_nights(weather, place, kills)
@@ -108,7 +117,7 @@ def storm(site: Site, kills: int, readers: int, seed: int, limit_s: float) -> St
 def undisturbed(site: Site, chance: random.Random) -> Weather:
     """What a home holds after each night when nothing goes wrong, and how long that takes: forked, and from nothing."""
     (site.folder / "reference").mkdir()
-    place = place_in(site.folder / "reference", site.begun, site.warehouse)
+    place = place_in(site.folder / "reference", site.begun, site.url("reference"))
     facts, took = {}, []
     for night in site.nights:
         began = time.monotonic()
@@ -123,7 +132,7 @@ def undisturbed(site: Site, chance: random.Random) -> Weather:
 def _point(board: Path, place: Place) -> None:
     """Let analysts ask this home from now on."""
     beside = board.with_suffix(".new")
-    beside.write_text(str(place.home), encoding="utf-8")
+    beside.write_text(json.dumps([str(place.home), place.warehouse]), encoding="utf-8")
     beside.rename(board)
 
 

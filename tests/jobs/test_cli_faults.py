@@ -78,6 +78,8 @@ BAD = [
     (["sql", "SELECT 1"], 66, "nothing was published"),
     (["sql", "--snapshot", "zz", "SELECT 1"], 66, "zz"),
     (["nonsense"], 2, "nonsense"),
+    (["snapshot", "--as-of", "0001-01-01"], 2, "before the year 1000"),
+    (["train", "--as-of", "0001-01-01"], 2, "before the year 1000"),
 ]
 
 
@@ -92,6 +94,20 @@ def test_bad_input_gets_one_line_and_its_exit_code(world: World, arguments: list
     as_json = world.run(*arguments, "--json")
     assert as_json.code == code
     assert as_json.json["error"]["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [(" ", "no statement"), (";", "no statement"), ("SELECT '\udc80'", "UTF-8"), ("SELECT", "SELECT clause")],
+    ids=["blank", "semicolon", "bytes", "half"],
+)
+def test_a_query_that_is_none_gets_one_line(world: World, query: str, said: str) -> None:
+    """2, before DuckDB is confused by it."""
+    world.run("run", "--as-of", "2013-04-12")
+    result = world.run("sql", query)
+
+    assert (result.code, len(lines(result.err)), result.out) == (2, 1, "")
+    assert said in result.err
 
 
 def test_no_warehouse_is_said_in_one_line(world: World) -> None:
@@ -387,7 +403,7 @@ def test_closed_and_full_streams_change_nothing(world: World, closing: str) -> N
 
 @pytest.mark.parametrize(
     "url",
-    ["postgresql://u:s3cret@h/db", "duckdb:///postgresql://u:s3cret@h/db", "duckdb:///md:x?token=s3cret", "s3cret"],
+    ["mysql://u:s3cret@h/db", "duckdb:///postgresql://u:s3cret@h/db", "duckdb:///md:x?token=s3cret", "s3cret"],
 )
 def test_a_warehouse_that_is_none_is_refused_without_its_password(
     world: World, monkeypatch: pytest.MonkeyPatch, url: str

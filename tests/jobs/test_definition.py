@@ -56,6 +56,20 @@ def test_every_entry_is_read() -> None:
     assert job.features().KEY
 
 
+def test_how_far_row_counts_may_be_from_the_usual_has_a_default_and_may_be_switched_off() -> None:
+    assert parse(TOML).scoring == Scoring(0.1, rows_least=0.6, rows_most=1.6)
+    assert parse(TOML + "rows_least = 0\nrows_most = inf\n").scoring == Scoring(0.1, 0.0, float("inf"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("rows_least", "1.1"), ("rows_least", "-1"), ("rows_most", "0.9"), ("rows_most", "nan"), ("rows_most", '"2"')],
+)
+def test_a_share_of_the_usual_rows_that_makes_no_sense_is_refused(name: str, value: str) -> None:
+    with pytest.raises(JobRefused, match=f"`scoring.{name}` must be"):
+        parse(f"{TOML}{name} = {value}\n")
+
+
 def test_a_cutoff_is_the_beginning_of_the_day_and_labels_mature_by_whole_nights() -> None:
     job = replace(parse(TOML), horizon_days=2, label_delay_days=3)
 

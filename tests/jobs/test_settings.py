@@ -107,3 +107,10 @@ def test_who_is_told_is_read_and_not_judged() -> None:
     assert (told.log, told.metrics, told.ping) == ("-", "x.prom", "nonsense-s3cret")
     assert "s3cret" not in repr(told)
     assert read(SCORE_PING="").told == read().told == Told()
+
+
+@pytest.mark.parametrize("name", ["a?b", "a\\b"])
+def test_a_home_that_duckdb_cannot_open_is_refused_by_name(name: str) -> None:
+    """Before anything is written into it."""
+    with pytest.raises(SettingRefused, match="SCORE_HOME holds"):
+        read_settings({"SCORE_HOME": f"/srv/{name}"}, lambda: datetime(2013, 9, 1, tzinfo=UTC))

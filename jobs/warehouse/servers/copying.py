@@ -65,8 +65,8 @@ def _copy(
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(path[0])}")
     con.execute(f"CREATE OR REPLACE TABLE {place} ({', '.join(f'{quoted(name)} {kept[name]}' for name in kept)})")
     casts = ", ".join(f"CAST({quoted(name)} AS {kind})" for name, kind in kept.items())
-    asking = f"SELECT {asked} FROM {written}"  # noqa: S608  names of checked SQL and the catalog
-    with closing(session.batches(asking)) as batches:
+    rows = session.batches(f"SELECT {asked} FROM {written}")  # noqa: S608  names of checked SQL and the catalog
+    with closing(rows) as batches:
         for batch in batches:
             con.register("arrived", batch)
             con.execute(f"INSERT INTO {place} SELECT {casts} FROM arrived")  # noqa: S608  names, quoted

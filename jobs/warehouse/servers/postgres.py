@@ -6,22 +6,24 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from jobs.warehouse.addresses import ServerAddress
 
 READ_ONE_MOMENT = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+# Whatever the server's defaults: a waiter for the lock must see, once it has it, what its holder wrote.
+WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
 FORBIDDEN = "42501"
 NO_ENTRY = re.compile(
     r"authentication failed|no password supplied|role .* does not exist|no pg_hba\.conf entry|permission denied|"
     r"is not permitted to log in"
 )
-SAID = re.compile(r"\b(?:ERROR|FATAL|PANIC):\s+(.*)")
 NO_DATABASE = re.compile(r"database .* does not exist")
 
 # SQLSTATE classes after which another try may go well: connection, transaction rollback, resources, lock not available,
-# operator intervention (cancelled, shut down), system error.
-_PASSING = ("08", "40", "53", "55P03", "57", "58")
+# operator intervention (cancelled, shut down), system error; a transaction that took too long, or lay idle too long; a
+# server that became a standby.
+_PASSING = ("08", "25006", "25P03", "25P04", "40", "53", "55P03", "57", "58")
+# A value of a row: data exceptions, and a NaN where an integer should be.
+_OF_A_VALUE = ("22", "0A000")
 _CONNECT = {
     "application_name": "rescore",
     "connect_timeout": "10",
@@ -74,17 +76,38 @@ def connect_arguments(address: ServerAddress) -> dict[str, Any]:
     return {"uri": f"{place}?{'&'.join(filter(None, [query, *limits]))}"}
 
 
-def session_settings(address: ServerAddress) -> Iterator[str]:
-    """Statements that make a session say the same whatever the server's defaults, and give up in time."""
+def session_settings(address: ServerAddress) -> str:
+    """A query that makes a session say the same whatever the server's defaults, and give up in time."""
     patience_ms = int(address.silence_s * 1000)
-    yield "SET client_encoding = 'UTF8'"
-    yield "SET transform_null_equals = off"
-    yield "SET TimeZone = 'UTC'"
-    yield "SET DateStyle = 'ISO, YMD'"
-    yield "SET extra_float_digits = 1"
-    yield f"SET statement_timeout = {patience_ms}"
-    yield f"SET lock_timeout = {patience_ms}"
-    yield f"SET idle_in_transaction_session_timeout = {10 * patience_ms}"
+    limits = {
+        "statement_timeout": patience_ms,
+        "lock_timeout": patience_ms,
+        "idle_in_transaction_session_timeout": max(patience_ms, _IDLE_MS),
+    }
+    wanted = ", ".join(
+        f"('{name}', '{value}')" for name, value in {**_SAME_TEXTS, **_NOTICE_THE_LOST, **limits}.items()
+    )
+    return f"SELECT set_config(name, wanted.value, false) FROM (VALUES {wanted}) AS wanted (name, value) {_THAT_IT_HAS}"  # noqa: S608
+
+
+_SAME_TEXTS = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "client_encoding": "UTF8",
+    "extra_float_digits": 1,
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+}
+# What a job that died without a word holds at the server, a lock above all, is let go of while the next try waits.
+_NOTICE_THE_LOST = {
+    "client_connection_check_interval": "10s",
+    "tcp_keepalives_idle": 30,
+    "tcp_keepalives_interval": 10,
+    "tcp_keepalives_count": 3,
+}
+_IDLE_MS = 60_000
+_THAT_IT_HAS = "JOIN pg_catalog.pg_settings USING (name)"  # PostgreSQL 13 does not check connections
+STREAM_AS_LONG_AS_IT_TAKES = "SET LOCAL statement_timeout = 0"  # what streams is watched here: only silence counts
 
 
 def without_copy(cursor: Any) -> None:  # noqa: ANN401  of the driver
@@ -95,6 +118,11 @@ def without_copy(cursor: Any) -> None:  # noqa: ANN401  of the driver
 def passes(sqlstate: str) -> bool:
     """Whether another try may go well."""
     return sqlstate.startswith(_PASSING)
+
+
+def is_of_a_value(sqlstate: str) -> bool:
+    """Whether a value of a row may be what a statement failed on; the message then may hold it."""
+    return sqlstate.startswith(_OF_A_VALUE)
 
 
 def type_name(formatted: str, kind: str) -> str:

@@ -6,7 +6,7 @@ The server casts, joins and bounds; days, order and keys are made from the stage
 from __future__ import annotations
 
 import time
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,6 @@ from jobs.warehouse.servers.session import ServerFaltered, StatementRefused, ope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
@@ -102,7 +101,7 @@ def examine_server(address: ServerAddress, job: Job, asks: Asks) -> None:
     persistently(address, look)
 
 
-def persistently[T](address: ServerAddress, attempt: Callable[[], T]) -> T:
+def persistently[T](address: ServerAddress, attempt: Callable[[], T], remedy: str = "run again later") -> T:
     """What an attempt returns, made anew after a server faltered, at most three times.
 
     Raises:
@@ -115,7 +114,7 @@ def persistently[T](address: ServerAddress, attempt: Callable[[], T]) -> T:
             said = str(error)
             if tried < len(PAUSES_S):
                 time.sleep(PAUSES_S[tried])
-    raise WarehouseUnavailable(f"{address}: {said}; tried {TRIES} times, run again later")
+    raise WarehouseUnavailable(f"{address}: {said}; tried {TRIES} times; {remedy}")
 
 
 def _read(address: ServerAddress, job: Job, asks: Asks, con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
@@ -130,9 +129,15 @@ def _read(address: ServerAddress, job: Job, asks: Asks, con: duckdb.DuckDBPyConn
     return types
 
 
-def one_moment(session: Session) -> AbstractContextManager[None]:
+@contextmanager
+def one_moment(session: Session) -> Iterator[None]:
     """A transaction in which all tables are of one moment; an engine without it reads each at its own."""
-    return session.transaction(postgres.READ_ONE_MOMENT) if session.address.engine is POSTGRESQL else nullcontext()
+    if session.address.engine is not POSTGRESQL:
+        yield
+        return
+    with session.transaction(postgres.READ_ONE_MOMENT):
+        session.run(postgres.STREAM_AS_LONG_AS_IT_TAKES)
+        yield
 
 
 def _bound(address: ServerAddress, job: Job, query: Query, bounds: Bounds) -> str:
@@ -148,7 +153,7 @@ def _stage(session: Session, query: Query, text: str, con: duckdb.DuckDBPyConnec
         SourceDiffers: if a value has no place in its type.
     """
     try:
-        with closing(session.batches(text)) as batches:  # before the session: a refused row leaves it in the middle
+        with closing(session.batches(text)) as batches:  # while its connection is open, whatever happens here
             arrived = _insert(batches, query, con)
     except ServerFaltered:
         columns = _unconvertible(session, query, text) if session.alive() else []
@@ -193,7 +198,7 @@ def _unconvertible(session: Session, query: Query, text: str) -> list[str]:
         try:
             session.rows(f"SELECT count({quoted(column.name)}) FROM (\n{text}\n) AS source")  # noqa: S608  rendered
         except StatementRefused as refused:
-            if not refused.sqlstate.startswith(_DATA):
+            if not postgres.is_of_a_value(refused.sqlstate):
                 raise
             found.append(column.name)
     return found
@@ -205,12 +210,9 @@ def _refusals(query: Query) -> Iterator[None]:
     try:
         yield
     except StatementRefused as refused:
-        if refused.sqlstate.startswith(_DATA):
+        if postgres.is_of_a_value(refused.sqlstate):
             raise no_place(query, ()) from None
         raise SourceDiffers(f"{query.path}: {refused}") from None
-
-
-_DATA = "22"
 
 
 def source_types(session: Session, query: Query) -> dict[str, str]:

@@ -74,7 +74,7 @@ def publish_tables(address: ServerAddress, home: Home, jobs: Sequence[Job], tell
         except StatementRefused as refused:
             raise TablesReshaped(f"{address}: the score tables are not as the job made them: {refused}") from None
 
-    return persistently(address, attempt)
+    return persistently(address, attempt, "the scores are kept in SCORE_HOME, and the next run shows them there")
 
 
 def examine_tables(address: ServerAddress, home: Home, jobs: Sequence[Job]) -> int:

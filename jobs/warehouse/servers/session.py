@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import re
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from adbc_driver_manager import dbapi
 
 from jobs.warehouse.addresses import POSTGRESQL
 from jobs.warehouse.extraction import WarehouseForbidden, WarehouseMissing, WarehouseUnavailable
-from jobs.warehouse.servers import postgres
+from jobs.warehouse.servers import others, postgres
 from jobs.warehouse.servers.watch import PeerSilent, Watch
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Session:
             return int(self._call(lambda: cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema)))
 
     @contextmanager
-    def transaction(self, begin: str = "BEGIN") -> Iterator[None]:
+    def transaction(self, begin: str = postgres.WRITE) -> Iterator[None]:
         """What stands inside happens wholly or not at all."""
         self.run(begin)
         try:
@@ -108,7 +109,8 @@ class Session:
         finally:
             if not self.watch.waiting:
                 self._cursors.remove(cursor)
-                self._call(cursor.close)
+                with suppress(ServerFaltered, StatementRefused):  # what failed before it says more
+                    self._call(cursor.close)
 
     def _call(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401  it is the driver's
         try:
@@ -139,20 +141,28 @@ def open_session(address: ServerAddress) -> Iterator[Session]:
         ServerFaltered: if it does not answer.
     """
     driver, watch = _driver(address), Watch(address.silence_s)
-    settings = postgres.connect_arguments(address) if address.engine is POSTGRESQL else {"uri": address.url}
     try:
-        connection = watch.call(lambda: driver.connect(**settings, autocommit=True))
+        session = Session(address, watch, _connected(address, driver, watch))
+    except BaseException:
+        watch.leave(driver, lambda: None, None)  # perhaps inside of the driver still
+        raise
+    try:
+        if address.engine is POSTGRESQL:
+            session.rows(postgres.session_settings(address))
+        yield session
+    finally:
+        session.close()
+
+
+def _connected(address: ServerAddress, driver: Any, watch: Watch) -> Any:  # noqa: ANN401  they are the driver's
+    engine = postgres if address.engine is POSTGRESQL else others
+    settings = engine.connect_arguments(address)
+    try:
+        return watch.call(lambda: driver.connect(**settings, autocommit=True))
     except PeerSilent as silent:
         raise ServerFaltered(f"no connection: {silent}") from None
     except dbapi.Error as error:
         raise refusal(address, error) from None
-    session = Session(address, watch, connection)
-    try:
-        for statement in postgres.session_settings(address) if address.engine is POSTGRESQL else ():
-            session.run(statement)
-        yield session
-    finally:
-        session.close()
 
 
 def _driver(address: ServerAddress) -> Any:  # noqa: ANN401  a module
@@ -169,10 +179,12 @@ def failure(address: ServerAddress, error: dbapi.Error) -> Exception:
     """What a failed statement means: a server that falters, or one that does not take it."""
     state = error.sqlstate or ""
     if address.engine is POSTGRESQL and (not state or postgres.passes(state)):
-        return ServerFaltered(_said(address, str(error)))
-    if state == postgres.FORBIDDEN:
-        return WarehouseForbidden(f"{address}: {_said(address, str(error))}; grant what the job needs, see README")
-    return StatementRefused(state, _said(address, str(error)) if not state.startswith("22") else "a value has no place")
+        return ServerFaltered(_told(address, error))
+    if address.engine is not POSTGRESQL and others.falters(error):
+        return ServerFaltered(_told(address, error))
+    if state == postgres.FORBIDDEN or (address.engine is not POSTGRESQL and others.forbids(error)):
+        return WarehouseForbidden(f"{address}: {_told(address, error)}; grant what the job needs: docs/postgresql.md")
+    return StatementRefused(state, "a value has no place" if postgres.is_of_a_value(state) else _told(address, error))
 
 
 def refusal(address: ServerAddress, error: dbapi.Error) -> Exception:
@@ -182,14 +194,25 @@ def refusal(address: ServerAddress, error: dbapi.Error) -> Exception:
         return WarehouseForbidden(f"{address} does not let us in: {said}")
     if postgres.NO_DATABASE.search(said):
         return WarehouseMissing(f"{address}: {said}; set SCORE_WAREHOUSE to a database that is there")
-    return ServerFaltered(said) if address.engine is POSTGRESQL else WarehouseUnavailable(f"{address}: {said}")
+    if address.engine is POSTGRESQL or others.falters(error):
+        return ServerFaltered(said)
+    return (WarehouseForbidden if others.forbids(error) else WarehouseUnavailable)(f"{address}: {said}")
+
+
+def _told(address: ServerAddress, error: dbapi.Error) -> str:
+    """What the server told of an error, where the driver passes it on; else what the driver said."""
+    told = [text.decode(errors="replace") for name, text in error.details or () if name in _PRIMARY]
+    return _said(address, told[0] if told else str(error))
+
+
+_PRIMARY = ("PG_DIAG_MESSAGE_PRIMARY", b"PG_DIAG_MESSAGE_PRIMARY")
+_ABOUT_THE_QUERY = re.compile(r"Failed to execute query '.*': |\s+Query was:.*", re.DOTALL)
 
 
 def _said(address: ServerAddress, text: str) -> str:
-    """What the server said, else the first line of the library's own, without its prefixes, without a password."""
-    lines = [line.strip() for line in address.without_secrets(text).splitlines()]
-    server = next(filter(None, map(postgres.SAID.search, lines)), None)
-    first = server[1] if server else next(filter(None, lines), "nothing")
+    """The first line of what a library said that says something, without its prefixes, without a password."""
+    lines = [line.strip() for line in _ABOUT_THE_QUERY.sub("", address.without_secrets(text)).splitlines()]
+    first = next(filter(None, lines), "nothing")
     for prefix in ("IO: ", "UNKNOWN: ", "[libpq] ", "Failed to connect: "):
         first = first.removeprefix(prefix)
     return first[:300]

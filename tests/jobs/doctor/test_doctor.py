@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 CHECKS = [
     "packages", "engine", "settings", "home", "disk", "file system", "staging", "readers", "log", "metrics", "ping",
-    "definition", "sql", "lock", "warehouse", "events", "nights", "champion", "golden", "scores",
+    "definition", "sql", "lock", "warehouse", "events", "nights", "champion", "golden", "scores", "tables",
 ]  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def test_what_needs_what_is_wrong_is_not_looked_at(world: World) -> None:
     unseen = [name for name, check in found(result).items() if check["ok"] is None]
     assert unseen == [
         "disk", "file system", "staging", "readers", "lock", "warehouse", "events", "nights", "champion", "golden",
-        "scores",
+        "scores", "tables",
     ]  # fmt: skip
     assert all(found(result)[name]["detail"].startswith("not looked at: needs `") for name in unseen)
 
@@ -143,7 +143,7 @@ def no_lock_excludes(_world: World, patch: pytest.MonkeyPatch) -> None:
 
 
 def refused_url(_world: World, patch: pytest.MonkeyPatch) -> None:
-    patch.setenv("SCORE_WAREHOUSE", "postgresql://u:s3cret@h/db")
+    patch.setenv("SCORE_WAREHOUSE", "mysql://u:s3cret@h/db")
 
 
 def another_package(_world: World, patch: pytest.MonkeyPatch) -> None:
@@ -404,7 +404,7 @@ def test_a_machine_without_openmp_is_told_so_and_the_rest_is_looked_at(tmp_path:
     assert done.returncode == 78
     assert "apt-get install libgomp1" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    for line in ("-      nights", "-      champion", "ok     warehouse", "ok     scores", "20 checks: 1 wrong, 3 not"):
+    for line in ("-      nights", "-      champion", "ok     warehouse", "ok     scores", "21 checks: 1 wrong, 3 not"):
         assert any(each.startswith(line) for each in done.stdout.splitlines()), line
 
 
