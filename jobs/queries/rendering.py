@@ -17,7 +17,7 @@ from sqlglot.errors import SqlglotError
 from jobs.queries.bounds import parameters
 from jobs.queries.check import Query, read_query
 from jobs.queries.dialects import DIALECTS, QUOTED, NotRenderable, is_constant_instant, renderable_faults, translate
-from jobs.queries.faithful import columns_cast_to_text, doubts, ordered_columns
+from jobs.queries.faithful import cast_to_text, doubts, more_than_output, text_in_order
 from jobs.queries.grammar import Parsed, parse
 from jobs.queries.lexis import cut
 from jobs.queries.released import read_released
@@ -25,7 +25,7 @@ from jobs.queries.source import QueryRefused, Source
 from jobs.store.documents import write_durably
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from jobs.queries.faithful import Doubt
@@ -124,18 +124,23 @@ def _renewed(query: Query, dialect: str) -> Iterator[Path]:
         yield path
 
 
-def text_comparisons(query: Query) -> tuple[tuple[str, str], ...]:
-    """Table and column of what stands in `<`, BETWEEN, greatest() or their like and may be text, by the text alone.
+def text_comparisons(query: Query) -> tuple[Doubt, ...]:
+    """What stands in `<`, BETWEEN, greatest() or their like and may be text, by the text alone.
 
     Where the catalog says that it is text, another engine orders it by its own collation; CAST(... AS VARCHAR) in the
     comparison is rendered so that bytes decide.
     """
-    return ordered_columns(_parsed(query))
+    return _first_of_each(text_in_order(_parsed(query)))
 
 
-def casts_to_text(query: Query) -> tuple[tuple[str, str], ...]:
-    """Table and column of what is cast to VARCHAR; of a DOUBLE or FLOAT DuckDB writes `1.0`, PostgreSQL `1`."""
-    return columns_cast_to_text(_parsed(query))
+def casts_to_text(query: Query) -> tuple[Doubt, ...]:
+    """What is cast to VARCHAR; of a number without a scale each engine writes its own digits."""
+    return _first_of_each(cast_to_text(_parsed(query)))
+
+
+def beyond_output(query: Query) -> tuple[Doubt, ...]:
+    """What is compared, joined or computed with, and not only returned as VARCHAR."""
+    return _first_of_each(more_than_output(_parsed(query)))
 
 
 def doubtful(query: Query, dialect: str) -> tuple[Doubt, ...]:
@@ -143,8 +148,12 @@ def doubtful(query: Query, dialect: str) -> tuple[Doubt, ...]:
 
     Of several places with one column and the same kinds, the first.
     """
+    return _first_of_each(doubts(_parsed(query), dialect))
+
+
+def _first_of_each(found: Iterable[Doubt]) -> tuple[Doubt, ...]:
     first: dict[tuple[object, ...], Doubt] = {}
-    for doubt in doubts(_parsed(query), dialect):
+    for doubt in found:
         first.setdefault((doubt.table, doubt.column, doubt.refused), doubt)
     return tuple(first.values())
 

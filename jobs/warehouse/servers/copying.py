@@ -51,7 +51,7 @@ def _tables(queries: Sequence[Query], dialect: str) -> dict[tuple[str, ...], tup
 def _copy(
     session: Session, con: duckdb.DuckDBPyConnection, path: tuple[str, ...], written: str, names: Sequence[str]
 ) -> None:
-    there = {name.lower(): (name, kind) for name, kind in columns_of(session, written)}
+    there = {column.name.lower(): (column.name, column.type_sql) for column in columns_of(session, written)}
     columns = [(name, *there[name.lower()]) for name in names]
     kept = {name: _kept_type(kind) for name, _, kind in columns}
     asked = ", ".join(

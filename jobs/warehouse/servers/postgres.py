@@ -43,20 +43,28 @@ _TYPES = {
     "double precision": "DOUBLE",
     "text": "VARCHAR",
     "name": "VARCHAR",
+    "citext": "VARCHAR",
     "date": "DATE",
     "json": "JSON",
-    "jsonb": "JSON",
     "uuid": "UUID",
     "bytea": "BLOB",
     "interval": "INTERVAL",
 }
+_TEXT = re.compile(r"character varying(\(\d+\))?|character\(\d+\)|bpchar")
+_TIMESTAMP = re.compile(r"timestamp(\(\d\))? (with|without) time zone")
 
-# Of a domain, the type that it is of; a view has columns as a table has.
+# Of a domain, the type that it is of in the end; a view has columns as a table has.
 COLUMN_TYPES = """
-SELECT a.attname::text, format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid),
-       CASE WHEN t.typbasetype <> 0 THEN t.typtypmod ELSE a.atttypmod END), t.typtype::text
-FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-WHERE a.attrelid = {table}::regclass AND a.attnum > 0 AND NOT a.attisdropped
+WITH RECURSIVE typed AS (
+    SELECT attname, attnum, atttypid AS type_of, atttypmod AS modifier, attcollation AS ordered_by
+    FROM pg_catalog.pg_attribute WHERE attrelid = {table}::regclass AND attnum > 0 AND NOT attisdropped
+    UNION ALL
+    SELECT attname, attnum, d.typbasetype, d.typtypmod, ordered_by
+    FROM typed JOIN pg_catalog.pg_type AS d ON d.oid = type_of AND d.typtype = 'd'
+)
+SELECT attname::text, format_type(type_of, modifier), t.typtype::text,
+       coalesce((SELECT collisdeterministic FROM pg_catalog.pg_collation AS c WHERE c.oid = ordered_by), true)
+FROM typed JOIN pg_catalog.pg_type AS t ON t.oid = type_of AND t.typtype <> 'd' ORDER BY attnum
 """
 
 
@@ -88,6 +96,7 @@ _SAME_TEXTS = {
     "client_encoding": "UTF8",
     "extra_float_digits": 1,
     "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
 }
 # What a job that died without a word holds at the server, a lock above all, is let go of while the next try waits.
 _NOTICE_THE_LOST = {
@@ -122,10 +131,10 @@ def type_name(formatted: str, kind: str) -> str:
         return "ENUM"
     if match := _NUMERIC.fullmatch(formatted):
         return f"DECIMAL({match[1]},{match[2]})"
-    if formatted.startswith("character"):
+    if _TEXT.fullmatch(formatted):
         return "VARCHAR"
-    if formatted.startswith("timestamp"):
-        return "TIMESTAMP WITH TIME ZONE" if formatted.endswith("with time zone") else "TIMESTAMP"
+    if match := _TIMESTAMP.fullmatch(formatted):
+        return "TIMESTAMP WITH TIME ZONE" if match[2] == "with" else "TIMESTAMP"
     return _TYPES.get(formatted, formatted.upper())
 
 

@@ -25,6 +25,7 @@ from jobs.warehouse.extraction import (
     quoted,
 )
 from jobs.warehouse.servers import postgres
+from jobs.warehouse.servers.column_types import SourceColumn, require_alike
 from jobs.warehouse.servers.session import ServerFaltered, StatementRefused, open_session
 
 if TYPE_CHECKING:
@@ -218,25 +219,30 @@ def source_types(session: Session, query: Query) -> dict[str, str]:
     """The type of each source column that the query reads, by `table.column`, as DuckDB spells it.
 
     Raises:
-        SourceDiffers: if a source table or column is missing.
+        SourceDiffers: if a source table or column is missing, or is of a type that does not mean the same there.
     """
-    found: dict[str, str] = {}
+    found: dict[str, dict[str, SourceColumn]] = {}
     for table, written in zip(query.reads, table_names(query, session.address.engine.dialect), strict=True):
         name = ".".join(table.path)
         with _refusals(query):
-            types = {column.lower(): kind for column, kind in columns_of(session, written)}
-        missing = [column for column in table.columns if column.lower() not in types]
+            there = {column.name.lower(): column for column in columns_of(session, written)}
+        missing = [column for column in table.columns if column.lower() not in there]
         if missing:
             raise missing_columns(query, name, missing)
-        found |= {f"{name}.{column}": types[column.lower()] for column in table.columns}
-    return found
+        found[name] = {**found.get(name, {}), **{column: there[column.lower()] for column in table.columns}}
+    require_alike(query, session.address.engine, found)
+    return {f"{table}.{name}": column.type_sql for table, read in found.items() for name, column in read.items()}
 
 
-def columns_of(session: Session, table: str) -> Iterator[tuple[str, str]]:
-    """Name and type of the columns of one table or view."""
+def columns_of(session: Session, table: str) -> Iterator[SourceColumn]:
+    """The columns of one table or view."""
     if session.address.engine is POSTGRESQL:
-        for name, formatted, kind in session.rows(postgres.COLUMN_TYPES.format(table=postgres.literal(table))):
-            yield name, postgres.type_name(formatted, kind)
+        text = postgres.COLUMN_TYPES.format(table=postgres.literal(table))
+        for name, formatted, kind, bytewise in session.rows(text):
+            yield SourceColumn(name, postgres.type_name(formatted, kind), formatted, bytewise)
         return
-    for column in session.schema(f"SELECT * FROM {table} LIMIT 0"):  # noqa: S608  a name of checked SQL
-        yield column.name, str(column.type).upper()
+    empty = session.schema(f"SELECT * FROM {table} LIMIT 0").empty_table()  # noqa: S608  a name of checked SQL
+    with connect() as con:
+        spelled = con.from_arrow(empty).types
+    for column, kind in zip(empty.schema, spelled, strict=True):
+        yield SourceColumn(column.name, str(kind), str(column.type))

@@ -15,6 +15,7 @@ from jobs.queries.kinds import Kind
 from jobs.queries.released import release
 from jobs.queries.rendering import (
     RenderingStale,
+    beyond_output,
     bound,
     casts_to_text,
     doubtful,
@@ -144,14 +145,22 @@ def test_columns_that_are_put_in_order_are_told_unless_the_text_says_that_they_a
 
     found = text_comparisons(query)
 
-    assert {column for _, column in found} == {"a", "b", "at", "seen_at", "c", "d", "k", "j"}
-    assert {table for table, _ in found} == {"things"}
+    assert {doubt.column for doubt in found} == {"a", "b", "at", "seen_at", "c", "d", "k", "j"}
+    assert {doubt.table for doubt in found} == {"things"}
 
 
 def test_columns_that_are_cast_to_text_are_told(folder: Path) -> None:
     query = query_of(folder, "CAST(coalesce(a, CAST(b AS VARCHAR), CASE WHEN c = 1 THEN d END) AS VARCHAR)")
 
-    assert casts_to_text(query) == (("things", "a"), ("things", "d"), ("things", "b"))
+    assert [doubt.column for doubt in casts_to_text(query)] == ["a", "d", "b"]
+
+
+def test_columns_of_which_more_is_made_than_output_are_told(folder: Path) -> None:
+    query = query_of(
+        folder, "CAST(a AS VARCHAR)", "b = 'x' AND CAST(c AS VARCHAR) = 'x' AND d IS NOT NULL AND (e IN ('x'))"
+    )
+
+    assert {doubt.column for doubt in beyond_output(query)} == {"k", "at", "seen_at", "b", "c", "e"}
 
 
 def test_a_column_is_told_by_its_table_behind_an_alias(folder: Path) -> None:
@@ -162,7 +171,8 @@ def test_a_column_is_told_by_its_table_behind_an_alias(folder: Path) -> None:
     path = folder / "things_v1.sql"
     path.write_text(text.replace("FROM things", "FROM raw.things AS o JOIN others AS p ON p.k = o.k"))
 
-    assert casts_to_text(read_query(path)) == (("raw.things", "x"),)
+    found = casts_to_text(read_query(path))
+    assert [(doubt.table, doubt.column) for doubt in found] == [("raw.things", "x")]
 
 
 @pytest.mark.parametrize(
