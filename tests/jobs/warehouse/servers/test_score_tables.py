@@ -250,3 +250,25 @@ def test_a_password_on_the_command_line_is_refused(server_world: ServerWorld) ->
     done = server_world.run("demo", "--load-only", "--warehouse", "postgresql://me:hunter2@127.0.0.1/x")
 
     assert (done.code, "hunter2" in done.err + done.out, "SCORE_WAREHOUSE" in done.err) == (78, False, True)
+
+
+def test_a_policy_that_would_hide_rows_is_an_error_and_not_fewer_rows(
+    server_world: ServerWorld, worker_id: str
+) -> None:
+    role = f"half_blind_{worker_id}"
+    for statement in (
+        f"CREATE ROLE {role} LOGIN",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}",
+        "ALTER TABLE flight_outcomes ENABLE ROW LEVEL SECURITY",
+        f"CREATE POLICY half ON flight_outcomes TO {role} USING (flight > 500)",
+    ):
+        server_world.sql(statement)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SCORE_WAREHOUSE", server_world.url.replace("postgres@", f"{role}@"))
+            done = server_world.run("snapshot", "--as-of", "2013-04-12")
+        assert (done.code, done.err.count("\n")) == (77, 1)
+        assert "row-level security" in done.err
+    finally:
+        server_world.sql(f"DROP OWNED BY {role}")
+        server_world.sql(f"DROP ROLE {role}")
