@@ -41,7 +41,6 @@ _TYPES = {
     "TINYINT": "SMALLINT",
     "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ",
 }
-_SCORED_AT = ("scored_at", "TIMESTAMPTZ")
 
 
 class TablesOfAnotherHome(Exception):

@@ -49,12 +49,12 @@ class Session:
         with self._cursor() as cursor:
             self._call(lambda: cursor.execute(statement))
 
-    def rows(self, query: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a small query, all at once; a failure says its SQLSTATE."""
         with self._cursor() as cursor:
             if self.address.engine is POSTGRESQL:
                 self._call(lambda: postgres.without_copy(cursor))
-            self._call(lambda: cursor.execute(query, parameters or None))
+            self._call(lambda: cursor.execute(query))
             found: list[tuple[Any, ...]] = self._call(cursor.fetchall)
             return [tuple(row) for row in found]
 
