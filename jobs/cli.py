@@ -101,7 +101,7 @@ def demo(
             screen.show(loaded.to_json(), lambda: show_loaded(loaded))
             return
         done = whole_demo(settings, until, threads, tell)
-    screen.show(done.to_json(), lambda: show_demo(done))
+    screen.show(done.to_json(), lambda: show_demo(done, warehouse))
     raise typer.Exit(done.code)
 
 

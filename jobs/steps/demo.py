@@ -19,7 +19,7 @@ from jobs.store.events import PROMOTED, read_chain
 from jobs.store.home import open_home
 from jobs.store.objects import read_rows
 from jobs.store.runs import SCORES_FILE, run_folder
-from jobs.warehouse.addresses import FileAddress
+from jobs.warehouse.addresses import FileAddress, publishes_tables
 from jobs.warehouse.sample import load_sample
 
 if TYPE_CHECKING:
@@ -166,8 +166,11 @@ def show_loaded(loaded: Loaded) -> None:
     table(("table", "rows", "added now"), rows, numbers=("rows", "added now"))
 
 
-def show_demo(done: Demonstration) -> None:
-    """The demonstration, for a person: the riskiest flights, the quality, the replays, what to type next."""
+def show_demo(done: Demonstration, warehouse: str | None = None) -> None:
+    """The demonstration, for a person: the riskiest flights, the quality, the replays, what to type next.
+
+    `warehouse` is the URL that the command line named, which the next commands need too.
+    """
     show_loaded(done.loaded)
     for outcome in done.outcomes:
         if outcome.failure:
@@ -184,7 +187,7 @@ def show_demo(done: Demonstration) -> None:
         say("what really happened is not known yet")
     say()
     _show_replays(done)
-    _show_next(done, load_job(JOB))
+    _show_next(done, load_job(JOB), warehouse)
 
 
 def _show_riskiest(done: Demonstration) -> None:
@@ -204,15 +207,19 @@ def _show_replays(done: Demonstration) -> None:
         say(f"replayed {verdict.as_of}, run {verdict.run_id[:SHORT]}, from what it kept: {found}")
 
 
-def _show_next(done: Demonstration, job: Job) -> None:
+def _show_next(done: Demonstration, job: Job, warehouse: str | None) -> None:
     home = done.home.root
     say()
     say(f"model      {home}/models/{job.name}/{done.model_version}")
     say(f"snapshots  {home}/snapshots/{job.name}, rows in {home}/objects")
     say(f"runs       {home}/runs/{job.name}")
     say(f"scores     {done.home.published}")
+    if publishes_tables(done.loaded.warehouse):
+        say(f"           and schema scores of {done.loaded.warehouse}")
     say()
     say("Next:")
+    if warehouse is not None:
+        say(f"  export SCORE_WAREHOUSE='{warehouse}'")
     say(f'  {done.program} sql "FROM {job.name}_latest ORDER BY rank LIMIT 5"')
     say(f"  SCORE_TODAY={done.outcomes[-1].as_of + _DAY} {done.program} run     # the next night, as cron does it")
     say(f"  {done.program} backfill --as-of {done.outcomes[0].as_of}        # a night again, from what it kept")

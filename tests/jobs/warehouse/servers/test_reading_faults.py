@@ -66,7 +66,7 @@ def sent_bytes(postgres_server: Server, small_database: str, tmp_path_factory: p
 
 
 @pytest.mark.parametrize("mode", ["reset", "end"])
-@pytest.mark.parametrize("percent", [0, 1, 5, 20, 40, 60, 80, 95, 99])
+@pytest.mark.parametrize("percent", [0, 5, 40, 80, 99])
 def test_a_connection_that_breaks_anywhere_is_made_anew_from_the_start(
     postgres_server: Server,
     small_database: str,
