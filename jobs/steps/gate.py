@@ -7,12 +7,13 @@ grows at first, what became known on the day before, and what is left of what th
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
 
 from jobs.store.runs import read_run
-from jobs.store.snapshots import read_snapshot
+from jobs.store.snapshots import SnapshotMissing, read_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from jobs.definition import Job, Scoring
     from jobs.store.events import Chain
     from jobs.store.home import Home
+    from jobs.store.runs import Run
     from jobs.store.snapshots import Snapshot, TableSnapshot
 
 FEWEST_NIGHTS, MOST_NIGHTS = 3, 14
@@ -63,8 +65,14 @@ def gate_of(job: Job, home: Home, chain: Chain, as_of: date, *, accept: bool) ->
     runs = [
         read_run(home.runs(job.name, night) / str(chain.current()[night].run_id)) for night in nights[-MOST_NIGHTS:]
     ]
-    earlier = [read_snapshot(home, job.name, run.inputs.as_of, run.inputs.snapshot_digest) for run in runs]
-    return Gate(job.scoring, earlier, accept)
+    return Gate(job.scoring, list(_kept(home, job, runs)), accept)
+
+
+def _kept(home: Home, job: Job, runs: Sequence[Run]) -> Iterator[Snapshot]:
+    """What the runs were scored from; one that is gone says nothing of what is usual, and is for `verify` to miss."""
+    for run in runs:
+        with suppress(SnapshotMissing):
+            yield read_snapshot(home, job.name, run.inputs.as_of, run.inputs.snapshot_digest)
 
 
 def far_counts(snapshot: Snapshot, earlier: Sequence[Snapshot], scoring: Scoring) -> list[str]:

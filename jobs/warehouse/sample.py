@@ -33,6 +33,7 @@ class SampleLoaded:
     `kept` counts rows that became known but were left out, since the user's warehouse already has a row of that key.
     """
 
+    place: Path | ServerAddress
     step: Step
     until: datetime | None
     rows: Mapping[str, int]
@@ -65,14 +66,14 @@ def load_sample(path: Path, until: datetime | None = None, progress: Callable[[s
         if step == "unchanged":
             progress(f"{place} already holds {wanted}")
             rows = rows_held(engine, "present")
-            return SampleLoaded(step, wanted.until, rows, dict.fromkeys(rows, 0), dict.fromkeys(rows, 0))
+            return SampleLoaded(place, step, wanted.until, rows, dict.fromkeys(rows, 0), dict.fromkeys(rows, 0))
         progress("reading the flights of 2013")
         fresh = rows_to_add(read_sample(sample_folder()), held, wanted)
         progress(f"writing {place}")
         rows, added = build(engine, place, held, wanted, fresh)
         kept = {name: fresh[name].height - added[name] if name in fresh else 0 for name in rows}
         progress(f"{place} holds {wanted}")
-        return SampleLoaded(step, wanted.until, rows, added, kept)
+        return SampleLoaded(place, step, wanted.until, rows, added, kept)
 
 
 def plan(place: Path | ServerAddress, held: Extent | None, wanted: Extent) -> Step:

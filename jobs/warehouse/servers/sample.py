@@ -74,7 +74,7 @@ def _load(address: ServerAddress, wanted: Extent, progress: Callable[[str], None
         _analyse(address)
     added = {name: after[name] - before[name] for name in after}
     kept = {name: fresh[name].height - added[name] if name in fresh else 0 for name in after}
-    return SampleLoaded(step, wanted.until, after, added, kept)
+    return SampleLoaded(address, step, wanted.until, after, added, kept)
 
 
 def _held(session: Session) -> Extent | None:

@@ -70,7 +70,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> SampleLoaded:
 
 @pytest.fixture
 def warehouse(whole: SampleLoaded) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(str(whole.path), read_only=True) as con:
+    with duckdb.connect(str(whole.place), read_only=True) as con:
         con.execute("SET TimeZone = 'UTC'")
         yield con
 
@@ -392,7 +392,7 @@ def test_until_is_half_open_and_leaves_reference_tables_whole(tmp_path: Path, wh
 
     for table in ("scheduled_flights", "flight_outcomes", "weather"):
         ((reached, at_bound),) = rows(
-            whole.path,
+            whole.place,
             f"SELECT count(*) FILTER (recorded_at < bound), count(*) FILTER (recorded_at = bound) "
             f"FROM {table}, (SELECT TIMESTAMPTZ '{JANUARY_11}' AS bound)",
         )
@@ -411,7 +411,7 @@ def test_a_warehouse_brought_forward_equals_one_made_at_once(tmp_path: Path) -> 
     assert forward.added["flight_outcomes"] > 0
     assert forward.added["planes"] == 0
     for table in TABLES:
-        assert content(forward.path, table.name).equals(content(at_once.path, table.name)), table.name
+        assert content(forward.place, table.name).equals(content(at_once.place, table.name)), table.name
 
 
 def test_a_warehouse_brought_forward_to_everything_equals_the_whole(tmp_path: Path, whole: SampleLoaded) -> None:
@@ -545,7 +545,7 @@ def test_an_earlier_until_is_refused(tmp_path: Path, whole: SampleLoaded) -> Non
     with pytest.raises(WarehouseExists, match=r"^\S+ holds what was known before 2013-01-12T05.*cannot go back to"):
         load_sample(tmp_path / "w.duckdb", JANUARY_10)
     with pytest.raises(WarehouseExists, match=r"^\S+ holds everything, and cannot go back to"):
-        load_sample(whole.path, JUNE)
+        load_sample(whole.place, JUNE)
 
 
 def test_a_warehouse_of_somebody_else_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_what_a_job_says_of_itself_becomes_comments_and_no_statements(
     """A title and a meaning with quotes, backslashes and semicolons."""
     server_world.sql(f'ALTER DATABASE "{server_world.database}" SET {DEFAULTS[0]}')
     with monkeypatch.context() as patch:
-        patch.setattr("jobs.steps.nights.publish_on_server", lambda *_: None)
+        patch.setattr("jobs.warehouse.servers.score_tables.publish_tables", lambda *_: 0)
         assert server_world.run("run", "--as-of", "2013-04-12").code == 0
     said = " ".join(NASTY)
     job = replace(load_job("flight_delay"), title=said, score_meaning=said)
