@@ -34,7 +34,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
         folder = Path(name)
         site = prepare(folder)
-        place = Place(site.begun, site.warehouse, folder)
+        place = Place(site.begun, site.url("fuzz"), folder)
         (folder / "outside").mkdir()
         whole = [
             _tried("inputs", lambda: fuzz_inputs(place, folder / "outside", wanted.inputs, wanted.seed)),

@@ -63,7 +63,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def prepare(folder: Path, *, on_server: bool) -> Site:
+def prepare(folder: Path, *, on_server: bool = False) -> Site:
     """A home with a model and one published night, over few days of flights, in a file or on a PostgreSQL server."""
     warehouse, home = folder / "warehouse.duckdb", folder / "begun"
     load_sample(warehouse)
