@@ -24,9 +24,9 @@ def in_order(rows: pl.DataFrame, *, by: Sequence[str] = (), key: Sequence[str]) 
     return rows.sort(*by, *key, nulls_last=False)  # exact: the key is an argument
 
 
-def total(column: str) -> pl.Expr:
+def total(column: str | pl.Expr) -> pl.Expr:
     """The sum of integers, as Int64; 0 over nothing. A column that is not whole is refused by `require_whole`."""
-    return pl.col(column).cast(pl.Int64).sum()
+    return _integer(column).cast(pl.Int64).sum()
 
 
 def require_whole(rows: pl.DataFrame, columns: Sequence[str]) -> None:
