@@ -19,11 +19,11 @@ from jobs.environment import code, environment, lock_sha256, processor
 from jobs.steps.scoring import (
     PopulationEmpty,
     build_night,
-    column_digests,
     differing_columns,
     load_model,
     raw_scores,
 )
+from jobs.store.batches import column_digests
 from jobs.store.digest import rows_digest
 from jobs.store.objects import read_sealed_rows, write_parquet
 from jobs.store.opening import in_store, read_tables
