@@ -139,6 +139,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.evidence.golden.GoldenRowsDiffer": 81,
     "jobs.evidence.stages.ReplayDiffers": 81,
     "jobs.store.runs.ScoresDiffer": 81,
+    "models.scorer.EnginesDiffer": 81,
 }
 
 
