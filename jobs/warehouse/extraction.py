@@ -15,6 +15,7 @@ import duckdb
 from jobs.queries.source import QueryRefused
 from jobs.warehouse.bounds import days_sql
 from jobs.warehouse.engine import first_line
+from jobs.warehouse.names import names, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -221,16 +222,6 @@ def missing_columns(query: Query, table: str, missing: list[str]) -> SourceDiffe
 def body(query: Query) -> str:
     """The query's text without its last semicolon."""
     return query.text.rstrip().removesuffix(";")
-
-
-def names(columns: list[str] | tuple[str, ...]) -> str:
-    """Some columns as SQL lists them."""
-    return ", ".join(map(quoted, columns))
-
-
-def quoted(name: str) -> str:
-    """A name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _any_null(columns: list[str]) -> str:

@@ -22,8 +22,8 @@ from jobs.warehouse.extraction import (
     WarehouseUnavailable,
     missing_columns,
     no_place,
-    quoted,
 )
+from jobs.warehouse.names import quoted
 from jobs.warehouse.servers import postgres
 from jobs.warehouse.servers.column_types import SourceColumn, require_alike
 from jobs.warehouse.servers.session import ServerFaltered, StatementRefused, open_session
