@@ -39,6 +39,7 @@ class FileOrigin:
 
     con: duckdb.DuckDBPyConnection
     calendar: Calendar
+    staged: bool = False
 
     def relation(self, query: Query) -> str:
         """The query itself."""

@@ -52,6 +52,7 @@ class StagedOrigin:
 
     con: duckdb.DuckDBPyConnection
     types: Mapping[str, dict[str, str]]
+    staged: bool = True
 
     def relation(self, query: Query) -> str:
         """The staged table."""
