@@ -349,7 +349,7 @@ def snapshot_to_score(
         if kept is not None and (gate is None or gate.lets_through(kept)):
             return kept
     require = gate.require_usual if gate else None
-    return take_snapshot(job, settings, home, as_of, require=require, log=log).snapshot
+    return take_snapshot(job, settings, home, as_of, require=require, recognise=not restate, log=log).snapshot
 
 
 def keep_scored(desk: Desk, scored: Scored, folder: Path, prepared: Ready) -> Run:
