@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import date
 
+_MOST_PARTS = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -96,7 +98,7 @@ def summed(trailings: Sequence[Trailing], pieces: Iterable[pl.DataFrame], nights
     for piece in pieces:
         for (_, _, over), part in zip(of, parts, strict=True):
             part.append(over.reduced(piece))
-            if sum(each.height for each in part[1:]) > part[0].height:  # what is held stays about as large as the sums
+            if len(part) > _MOST_PARTS:  # what is held stays about as large as the sums
                 part[:] = [over.merged(part)]
     return Sums(tuple((*each, each[2].merged(part)) for each, part in zip(of, parts, strict=True)))
 

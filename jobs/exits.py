@@ -114,6 +114,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.warehouse.servers.session.StatementRefused": 78,
     "jobs.store.digest.TypeNotEncodable": 78,
     "jobs.store.home.HomeUnknown": 78,
+    "models.library.LibraryMissing": 78,
     "models.parameters.ParametersRefused": 78,
     # stored evidence
     "jobs.collecting.choosing.MostWouldGo": 80,

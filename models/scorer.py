@@ -76,7 +76,7 @@ class Model:
         check_features(features, tuple(header["feature_names"].split(" ")))
         objective, sigmoid = _objective(header["objective"])
         loaded = booster.load(text)
-        codes = tuple(features[index] for index in loaded.params.get("categorical_feature", ()))
+        codes = tuple(features[index] for index in loaded.categorical())
         return cls(features, codes, objective, sigmoid, loaded, Kernel(text))
 
     def only(self, engine: str) -> "Model":

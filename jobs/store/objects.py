@@ -19,7 +19,7 @@ import polars as pl
 from jobs.kill_points import reach
 from jobs.store.digest import TypeNotEncodable, rows_digest
 from jobs.store.documents import sync_file, sync_folder
-from jobs.warehouse.engine import connect
+from jobs.warehouse.engine import borrow, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -195,7 +195,7 @@ def parquet_rows(paths: Iterable[Path]) -> str:
 
 def read_rows(paths: Iterable[Path]) -> pl.DataFrame:
     """The rows of objects, in the order given and in which each was written; the caller checks the seals."""
-    con = connect()
+    con = borrow()
     try:
         rows: pl.DataFrame = con.sql(f"FROM {parquet_rows(paths)}").pl()
         return rows
