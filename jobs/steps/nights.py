@@ -390,7 +390,7 @@ def _execution(desk: Desk, scored: Scored, prepared: Ready) -> dict[str, Json]:
         "host": host(),
         "lock_sha256": lock_sha256(),
         "processor": processor(),
-        "scored_by": prepared.model.engine_for(scored.features.height, desk.threads),
+        "scored_by": prepared.model.engine_for(scored.features.rows, desk.threads),
         "threads": desk.threads,
         "unseen_labels": dict(scored.unseen),
     }

@@ -196,16 +196,25 @@ def load_model(home: Home, version: ModelVersion) -> Model:
 
 
 def raw_scores(
-    job: Job, frame: pl.DataFrame, fitted: Fitted, model: Model, threads: int = 1, batch_rows: int = 65_536
+    job: Job,
+    frame: pl.DataFrame,
+    fitted: Fitted,
+    model: Model,
+    threads: int = 1,
+    batch_rows: int = 65_536,
+    of_rows: int = 0,
 ) -> Floats:
     """One raw score a row of a feature frame, in its order: what training learnt is applied, then the model scores.
+
+    `of_rows` are those of the whole night, where the frame is a part of it: they decide which engine scores.
 
     Raises:
         ColumnsDiffer: if that leaves other columns or types than the feature set's; a model knows names only.
     """
     module = job.features()
     applied = module.FEATURE_SET.coded().conform(module.apply(frame, fitted), job.key)
-    return model.raw_scores(applied, order=("as_of", *job.key), threads=threads, batch_rows=batch_rows)
+    order = ("as_of", *job.key)
+    return model.raw_scores(applied, order=order, threads=threads, batch_rows=batch_rows, of_rows=of_rows)
 
 
 def raw_of(job: Job, features: RowsFile, fitted: Fitted, model: Model, threads: int = 1) -> Floats:
@@ -214,7 +223,8 @@ def raw_of(job: Job, features: RowsFile, fitted: Fitted, model: Model, threads: 
     Raises:
         ScoreNotFinite: if one is NaN or infinite.
     """
-    raw = np.concatenate([raw_scores(job, frame, fitted, model, threads) for frame in features.batches()])
+    every = (raw_scores(job, frame, fitted, model, threads, of_rows=features.rows) for frame in features.batches())
+    raw = np.concatenate(list(every))
     if not np.isfinite(raw).all():
         raise ScoreNotFinite("the model gave a raw score that is NaN or infinite; nothing is published")
     return raw

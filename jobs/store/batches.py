@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
-import pyarrow as pa
 
 from jobs.store.digest import column_digest, combine, type_name
 from jobs.store.documents import sync_file
@@ -23,6 +22,8 @@ from jobs.warehouse.engine import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    import pyarrow as pa
 
 BATCH_ROWS = 4 * 122_880  # whole row groups, so that where batches end does not move where these do
 
@@ -65,7 +66,7 @@ def write_batches(batches: Iterable[pl.DataFrame], path: Path) -> RowsFile:
     """
     frames = in_batches(batches)
     first, second = next(frames), next(frames, None)
-    with connect() as con:
+    with borrow() as con:
         if second is None:
             seal = write_parquet(con, first, path)
             return RowsFile(path, first.height, column_digests(first), seal, first)
@@ -143,6 +144,8 @@ def _copy(con: duckdb.DuckDBPyConnection, frames: Iterator[pl.DataFrame], path: 
 
     What fails while a batch is made comes back as it was, and not as what DuckDB says of it.
     """
+    import pyarrow as pa  # noqa: PLC0415  a night of one batch has no need of it
+
     drawn = _Drawn(frames)
     try:
         con.register("rows_to_write", pa.RecordBatchReader.from_batches(drawn.schema, drawn.batches()))
