@@ -18,7 +18,7 @@ import polars as pl
 from jobs.store.digest import column_digest, combine, type_name
 from jobs.store.documents import sync_file
 from jobs.store.objects import FileSeal, ObjectDamaged, check_seals, copy_parquet, read_rows, seal_of, write_parquet
-from jobs.warehouse.engine import connect
+from jobs.warehouse.engine import borrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
