@@ -10,7 +10,7 @@ the rows that count at it are summed, window by window. Defended by `tests/featu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -19,7 +19,6 @@ from features.exact import in_order, require_whole, total
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
 
 _SPAN = ("event_day", "visible_day", "superseded_day")
 _DAYS_A_GROUP = 1 << 22  # more than the days that a Date of four-digit years can hold: groups do not overlap
@@ -52,19 +51,19 @@ class Windows:
             NotWhole: if a column to be summed does not hold integers.
         """
         require_whole(rows, self.sums)
-        grouped = rows.lazy().select(*self.by, *_SPAN, *self.sums).drop_nulls(list(self.by))
+        grouped = rows.select(*self.by, *_SPAN, *self.sums).drop_nulls(list(self.by))
         if len(self.nights) == 1:
-            return self._of_the_night(grouped).collect()
-        per_span = grouped.group_by(*self.by, *_SPAN).agg(total(name) for name in self.sums)  # exact: integers
-        return per_span.collect()
+            return self._of_the_night(grouped)
+        return grouped.group_by(*self.by, *_SPAN).agg(total(name) for name in self.sums)  # exact: integers
 
     def merged(self, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
         """What pieces of the rows were reduced to, as if they had been one."""
         if len(parts) == 1:
             return parts[0]
-        names = [name for name in parts[0].columns if name in self.by or name in _SPAN]
-        sums = [name for name in parts[0].columns if name not in names]
-        return pl.concat(parts).group_by(names).agg(total(name) for name in sums)  # exact: integers
+        both = pl.concat(parts, how="diagonal")  # a piece that lies before a window has no column of it
+        names = [name for name in both.columns if name in self.by or name in _SPAN]
+        sums = [name for name in both.columns if name not in names]
+        return both.group_by(names).agg(total(name) for name in sums)  # exact: integers
 
     def looked_up(self, reduced: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
         """One row per row of `asked` (`as_of` and the columns of the group), in its order: `columns`, Int64."""
@@ -73,19 +72,25 @@ class Windows:
             found = asked.select(by).join(reduced, on=by, how="left", maintain_order="left")
         else:
             found = self._swept(reduced, asked)
-        return found.select(pl.col(self.columns).fill_null(0))
+        there = set(found.columns)  # not the windows that no row reaches into
+        return found.select(
+            (pl.col(name).fill_null(0) if name in there else pl.repeat(0, pl.len(), dtype=pl.Int64)).alias(name)
+            for name in self.columns
+        )
 
-    def _of_the_night(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """One row per group: its sums at the one night."""
-        night = self.nights[0]
+    def _of_the_night(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """One row per group: its sums at the one night, over the windows that the rows reach into."""
+        night, newest = self.nights[0], rows["event_day"].max()
+        reached = [length for length in self.days if isinstance(newest, date) and _start(night, length) <= newest]
         current = pl.col("superseded_day").is_null() | (pl.col("superseded_day") > night)
-        counts = rows.filter(pl.col("visible_day") <= night, current, _since(night, max(self.days)))
+        begun = pl.col("event_day") >= _start(night, max(self.days))
+        counts = rows.lazy().filter(pl.col("visible_day") <= night, current, begun)
         inside = [
-            total(pl.when(_since(night, length)).then(name)).alias(f"{name}_{length}d")
-            for length in self.days
+            total(pl.when(pl.col("event_day") >= _start(night, length)).then(name)).alias(f"{name}_{length}d")
+            for length in reached
             for name in self.sums
         ]
-        return counts.group_by(self.by).agg(inside)  # exact: integers
+        return counts.group_by(self.by).agg(inside).collect()  # exact: integers
 
     def _swept(self, per_span: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
         """One row per row asked for: the running sums of its group at its night."""
@@ -124,9 +129,9 @@ def clip_history(rows: pl.DataFrame, longest: int, nights: pl.Series) -> pl.Data
     return rows.filter(pl.col("visible_day") <= last, reach >= first)
 
 
-def _since(night: date, length: int) -> pl.Expr:
-    """Whether it happened within so many days before a night."""
-    return pl.col("event_day") >= night - timedelta(days=length)
+def _start(night: date, length: int) -> date:
+    """The first of so many days before a night."""
+    return night - timedelta(days=length)
 
 
 def _numbered_groups(asked: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:

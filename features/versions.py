@@ -44,15 +44,31 @@ def _of_several_versions(rows: pl.DataFrame, key: Sequence[str], known: str) -> 
 
     Few rows of many have, and only those are sorted. Versions of a key share their event day. So two of them either
     became visible on one day, and stand side by side where rows are in order, or one of them did later than the first
-    rows of that event day.
+    rows of that event day. Equal keys are looked for by a number that other keys may share: that only adds rows.
     """
     numbered = rows.with_row_index("row")  # exact: only to say where they stand
     if not rows.select(ascending((*_DAYS, *key, known)).all()).item():
         return numbered
     twin = _next_is_same((*_DAYS, *key))
     late = pl.col("visible_day") > pl.col("visible_day").min().over("event_day")
-    suspects = rows.filter(late | twin).select(key)
-    return numbered.join(suspects, on=list(key), how="semi", nulls_equal=True, maintain_order="left")
+    numbers = rows.select(number=_number_of(key), suspect=late | twin)
+    suspects = numbers.filter("suspect")["number"]
+    others = numbers.filter(~pl.col("suspect"))["number"]
+    shared = pl.concat([others.filter(_among(others, suspects)), suspects.filter(suspects.is_duplicated())])
+    return numbered.filter(_among(numbers["number"], shared))
+
+
+def _among(numbers: pl.Series, some: pl.Series) -> pl.Series:
+    return numbers.is_in(some.implode())  # exact: a set, whatever its order
+
+
+def _number_of(key: Sequence[str]) -> pl.Expr:
+    """A number that is equal for equal keys, of which nothing but that is used."""
+    numbers = [pl.col(name).hash(place) for place, name in enumerate(key)]  # exact: only to find what may be equal
+    mixed = numbers[0]
+    for number in numbers[1:]:
+        mixed = mixed ^ number
+    return mixed
 
 
 def newest(rows: pl.DataFrame, key: Sequence[str], known: str) -> pl.DataFrame:

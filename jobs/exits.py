@@ -49,8 +49,8 @@ FAILURES: Mapping[str, int] = {
     "features.contract.RowsDiffer": 65,
     "features.exact.NotWhole": 65,
     "features.versions.VersionsTie": 65,
-    "jobs.steps.snapshots.ExtractEmpty": 65,
-    "jobs.steps.snapshots.ExtractTorn": 65,
+    "jobs.steps.tables.ExtractEmpty": 65,
+    "jobs.steps.tables.ExtractTorn": 65,
     "jobs.steps.evaluating.NothingHappened": 65,
     "jobs.steps.gate.RowCountFar": 65,
     "jobs.steps.scoring.LabelsUnseen": 65,
@@ -114,6 +114,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.warehouse.servers.session.StatementRefused": 78,
     "jobs.store.digest.TypeNotEncodable": 78,
     "jobs.store.home.HomeUnknown": 78,
+    "models.library.LibraryMissing": 78,
     "models.parameters.ParametersRefused": 78,
     # stored evidence
     "jobs.collecting.choosing.MostWouldGo": 80,
@@ -139,6 +140,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.evidence.golden.GoldenRowsDiffer": 81,
     "jobs.evidence.stages.ReplayDiffers": 81,
     "jobs.store.runs.ScoresDiffer": 81,
+    "models.scorer.EnginesDiffer": 81,
 }
 
 
