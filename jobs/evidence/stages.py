@@ -22,7 +22,7 @@ from jobs.steps.scoring import (
     run_inputs,
     score_frame,
 )
-from jobs.store.digest import TypeNotEncodable, rows_digest
+from jobs.store.digest import TypeNotEncodable, rows_digest, type_name
 from jobs.store.documents import read_document
 from jobs.store.events import read_chain
 from jobs.store.objects import (
@@ -42,7 +42,7 @@ from jobs.store.views import open_published, publication_rows, run_rows
 from jobs.warehouse.engine import first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from jobs.definition import Job
@@ -53,8 +53,10 @@ if TYPE_CHECKING:
     from jobs.store.objects import FileSeal
     from jobs.store.registry import ModelVersion
     from jobs.store.runs import Run
-    from jobs.store.snapshots import Snapshot, TableSnapshot
+    from jobs.store.snapshots import Partition, Snapshot, TableSnapshot
     from models.scorer import Model
+
+    type Columns = tuple[tuple[str, str], ...]
 
 
 class ReplayDiffers(Exception):
@@ -62,16 +64,27 @@ class ReplayDiffers(Exception):
 
 
 @dataclass(slots=True)
-class Replay:
-    """One replay as it goes: what each stage leaves for the next.
+class Proven:
+    """What replays before this one found whole, and none after them looks at again: nothing that is of one run alone.
 
-    `proven` are the objects that replays before it found whole, rows and all.
+    Objects by their path, with the columns that their rows have; versions, with their models and what is another here,
+    and those of them whose golden rows gave the same bits; chains of events, by job.
     """
+
+    objects: dict[Path, tuple[FileSeal, Columns]] = field(default_factory=dict)
+    versions: dict[tuple[str, str], tuple[ModelVersion, Model, Differences]] = field(default_factory=dict)
+    golden: set[tuple[str, str]] = field(default_factory=set)
+    chains: dict[str, Chain] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Replay:
+    """One replay as it goes: what each stage leaves for the next."""
 
     job: Job
     home: Home
     folder: Path
-    proven: dict[Path, FileSeal] = field(default_factory=dict)
+    proven: Proven = field(default_factory=Proven)
     differences: Differences = field(default_factory=dict)
     kept: Run | None = None
     taken: Snapshot | None = None
@@ -105,23 +118,36 @@ def replay_snapshot(replay: Replay) -> None:
 
 def replay_objects(replay: Replay) -> None:
     """Each object is, bit for bit, what was written, and its rows have the digest that it is named by."""
-    snapshot = _had(replay.taken)
-    fresh = {path: seal for path, seal in snapshot.seals(replay.home).items() if replay.proven.get(path) != seal}
-    check_seals(fresh)
+    snapshot, objects = _had(replay.taken), replay.home.objects
+    fresh = {table.name: _not_proven(replay, table) for table in snapshot.tables}
+    check_seals({object_path(objects, part.digest): part.seal for parts in fresh.values() for part in parts})
     for table in snapshot.tables:
-        paths = [object_path(replay.home.objects, part.digest) for part in table.partitions]
-        if not fresh.keys().isdisjoint(paths) and not _as_named(table, paths):
-            for path in paths:
-                require_rows(path)
+        parts = fresh[table.name]
+        if parts and not _as_named(table, parts, objects):
+            for part in table.partitions:
+                require_rows(object_path(objects, part.digest))
             raise ObjectDamaged(f"{table.name}: its objects do not belong together; restore them from a backup")
-    replay.proven |= fresh
+        replay.proven.objects |= {object_path(objects, part.digest): (part.seal, table.columns) for part in parts}
 
 
-def _as_named(table: TableSnapshot, paths: list[Path]) -> bool:
-    """Whether the rows of a table's objects, read all at once, have the digests of their names."""
+def _not_proven(replay: Replay, table: TableSnapshot) -> list[Partition]:
+    """The partitions of a table whose objects no replay before this one found whole, with these columns."""
+    proven, objects = replay.proven.objects, replay.home.objects
+    return [
+        part for part in table.partitions if proven.get(object_path(objects, part.digest)) != (part.seal, table.columns)
+    ]
+
+
+def _as_named(table: TableSnapshot, parts: Sequence[Partition], objects: Path) -> bool:
+    """Whether the rows of some of a table's objects, read all at once, have its columns and the digests of their names.
+
+    So all of them do, however many at a time: rows of another type or column would have another digest.
+    """
     try:
-        rows, begin = read_rows(paths), 0
-        for part in table.partitions:
+        rows, begin = read_rows(object_path(objects, part.digest) for part in parts), 0
+        if tuple((name, type_name(dtype)) for name, dtype in rows.schema.items()) != table.columns:
+            return False
+        for part in parts:
             if rows_digest(rows.slice(begin, part.rows)) != part.digest:
                 return False
             begin += part.rows
@@ -132,22 +158,32 @@ def _as_named(table: TableSnapshot, paths: list[Path]) -> bool:
 
 def replay_model(replay: Replay) -> None:
     """The version's manifest, text, lock file and training record are whole, and it is what the run names."""
-    job, home, run = replay.job, replay.home, replay.run
-    try:
-        version = read_version(home, job.name, run.inputs.model_version)
-    except ModelMissing as gone:
-        raise ObjectMissing(f"{gone}; restore it from a backup") from None
-    replay.model = load_model(home, version)
-    read_lock_file(home, version)
-    replay.differences = other_environment(home, version)
-    if run_inputs(job, _had(replay.taken), version) != run.inputs:
+    run, named = replay.run, (replay.job.name, replay.run.inputs.model_version)
+    if named not in replay.proven.versions:
+        replay.proven.versions[named] = _read_version(replay)
+    version, replay.model, replay.differences = replay.proven.versions[named]
+    if run_inputs(replay.job, _had(replay.taken), version) != run.inputs:
         raise ReplayDiffers("the run names other SQL, features or model than its snapshot and its model version do")
     replay.version = version
+
+
+def _read_version(replay: Replay) -> tuple[ModelVersion, Model, Differences]:
+    """The version that the run names, each of its files read and checked."""
+    try:
+        version = read_version(replay.home, replay.job.name, replay.run.inputs.model_version)
+    except ModelMissing as gone:
+        raise ObjectMissing(f"{gone}; restore it from a backup") from None
+    model = load_model(replay.home, version)
+    read_lock_file(replay.home, version)
+    return version, model, other_environment(replay.home, version)
 
 
 def replay_golden_rows(replay: Replay) -> None:
     """The version's golden rows and golden night are whole, and it gives each of the rows the same bits."""
     version = _had(replay.version)
+    named = (replay.job.name, version.version)
+    if named in replay.proven.golden:
+        return
     differing = golden_rows_differing(replay.job, replay.home, version, _had(replay.model))
     read_golden_night(replay.home, version)
     if differing:
@@ -155,6 +191,7 @@ def replay_golden_rows(replay: Replay) -> None:
             f"model {version.version} gives {differing} of {version.golden.rows} golden rows another raw score than "
             "when it was trained"
         )
+    replay.proven.golden.add(named)
 
 
 def replay_features(replay: Replay) -> None:
@@ -193,7 +230,9 @@ def replay_scores(replay: Replay) -> None:
 
 def replay_published(replay: Replay) -> None:
     """The events are a whole chain, and analysts see of the run what they and the replay say, row by row."""
-    chain, published = read_chain(replay.home, replay.job.name), replay.home.published
+    job, published = replay.job.name, replay.home.published
+    chain = replay.proven.chains.get(job) or read_chain(replay.home, job)
+    replay.proven.chains[job] = chain
     if not published.is_file():
         if replay.run.run_id in chain.first_shown():
             raise ObjectMissing(f"{published} is missing; score run builds it anew")
