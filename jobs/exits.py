@@ -92,6 +92,7 @@ FAILURES: Mapping[str, int] = {
     # the machine
     "jobs.doctor.of_the_place.DiskTooSmall": 74,
     "jobs.doctor.of_the_place.FileSystemRefused": 74,
+    "jobs.evidence.sharing.ReplayerLost": 74,
     "jobs.store.locks.Busy": 75,
     "jobs.doctor.of_the_place.OwnerWrong": 77,
     "jobs.warehouse.extraction.WarehouseForbidden": 77,

@@ -26,7 +26,7 @@ from jobs.steps.scoring import (
     score_batches,
 )
 from jobs.store.batches import BATCH_ROWS, RowsFile, column_digests, in_batches, in_memory, open_rows_file
-from jobs.store.digest import TypeNotEncodable, combine, rows_digest
+from jobs.store.digest import TypeNotEncodable, combine, rows_digest, type_name
 from jobs.store.documents import read_document
 from jobs.store.events import read_chain
 from jobs.store.objects import (
@@ -46,7 +46,7 @@ from jobs.warehouse.engine import first_line
 from models.kernel.choice import LIGHTGBM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from jobs.definition import Job
@@ -56,9 +56,11 @@ if TYPE_CHECKING:
     from jobs.store.objects import FileSeal
     from jobs.store.registry import ModelVersion
     from jobs.store.runs import Run
-    from jobs.store.snapshots import Snapshot, TableSnapshot
+    from jobs.store.snapshots import Partition, Snapshot, TableSnapshot
     from models.booster import Floats
     from models.scorer import Model
+
+    type Columns = tuple[tuple[str, str], ...]
 
 
 class ReplayDiffers(Exception):
@@ -66,16 +68,27 @@ class ReplayDiffers(Exception):
 
 
 @dataclass(slots=True)
-class Replay:
-    """One replay as it goes: what each stage leaves for the next.
+class Proven:
+    """What replays before this one found whole, and none after them looks at again: nothing that is of one run alone.
 
-    `proven` are the objects that replays before it found whole, rows and all.
+    Objects by their path, with the columns that their rows have; versions, with their models and what is another here,
+    and those of them whose golden rows gave the same bits, by engine; chains of events, by job.
     """
+
+    objects: dict[Path, tuple[FileSeal, Columns]] = field(default_factory=dict)
+    versions: dict[tuple[str, str], tuple[ModelVersion, Model, Differences]] = field(default_factory=dict)
+    golden: set[tuple[str, str, str]] = field(default_factory=set)
+    chains: dict[str, Chain] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Replay:
+    """One replay as it goes: what each stage leaves for the next."""
 
     job: Job
     home: Home
     folder: Path
-    proven: dict[Path, FileSeal] = field(default_factory=dict)
+    proven: Proven = field(default_factory=Proven)
     differences: Differences = field(default_factory=dict)
     kept: Run | None = None
     taken: Snapshot | None = None
@@ -110,23 +123,36 @@ def replay_snapshot(replay: Replay) -> None:
 
 def replay_objects(replay: Replay) -> None:
     """Each object is, bit for bit, what was written, and its rows have the digest that it is named by."""
-    snapshot = _had(replay.taken)
-    fresh = {path: seal for path, seal in snapshot.seals(replay.home).items() if replay.proven.get(path) != seal}
-    check_seals(fresh)
+    snapshot, objects = _had(replay.taken), replay.home.objects
+    fresh = {table.name: _not_proven(replay, table) for table in snapshot.tables}
+    check_seals({object_path(objects, part.digest): part.seal for parts in fresh.values() for part in parts})
     for table in snapshot.tables:
-        paths = [object_path(replay.home.objects, part.digest) for part in table.partitions]
-        if not fresh.keys().isdisjoint(paths) and not _as_named(table, paths):
-            for path in paths:
-                require_rows(path)
+        parts = fresh[table.name]
+        if parts and not _as_named(table, parts, objects):
+            for part in table.partitions:
+                require_rows(object_path(objects, part.digest))
             raise ObjectDamaged(f"{table.name}: its objects do not belong together; restore them from a backup")
-    replay.proven |= fresh
+        replay.proven.objects |= {object_path(objects, part.digest): (part.seal, table.columns) for part in parts}
 
 
-def _as_named(table: TableSnapshot, paths: list[Path]) -> bool:
-    """Whether the rows of a table's objects, read all at once, have the digests of their names."""
+def _not_proven(replay: Replay, table: TableSnapshot) -> list[Partition]:
+    """The partitions of a table whose objects no replay before this one found whole, with these columns."""
+    proven, objects = replay.proven.objects, replay.home.objects
+    return [
+        part for part in table.partitions if proven.get(object_path(objects, part.digest)) != (part.seal, table.columns)
+    ]
+
+
+def _as_named(table: TableSnapshot, parts: Sequence[Partition], objects: Path) -> bool:
+    """Whether the rows of some of a table's objects, read all at once, have its columns and the digests of their names.
+
+    So all of them do, however many at a time: rows of another type or column would have another digest.
+    """
     try:
-        rows, begin = read_rows(paths), 0
-        for part in table.partitions:
+        rows, begin = read_rows(object_path(objects, part.digest) for part in parts), 0
+        if tuple((name, type_name(dtype)) for name, dtype in rows.schema.items()) != table.columns:
+            return False
+        for part in parts:
             if rows_digest(rows.slice(begin, part.rows)) != part.digest:
                 return False
             begin += part.rows
@@ -137,31 +163,42 @@ def _as_named(table: TableSnapshot, paths: list[Path]) -> bool:
 
 def replay_model(replay: Replay) -> None:
     """The version's manifest, text, lock file and training record are whole, and it is what the run names."""
-    job, home, run = replay.job, replay.home, replay.run
-    try:
-        version = read_version(home, job.name, run.inputs.model_version)
-    except ModelMissing as gone:
-        raise ObjectMissing(f"{gone}; restore it from a backup") from None
-    replay.model = load_model(home, version)
-    read_lock_file(home, version)
-    replay.differences = other_environment(home, version)
-    if run_inputs(job, _had(replay.taken), version) != run.inputs:
+    run, named = replay.run, (replay.job.name, replay.run.inputs.model_version)
+    if named not in replay.proven.versions:
+        replay.proven.versions[named] = _read_version(replay)
+    version, replay.model, replay.differences = replay.proven.versions[named]
+    if run_inputs(replay.job, _had(replay.taken), version) != run.inputs:
         raise ReplayDiffers("the run names other SQL, features or model than its snapshot and its model version do")
     replay.version = version
+
+
+def _read_version(replay: Replay) -> tuple[ModelVersion, Model, Differences]:
+    """The version that the run names, each of its files read and checked."""
+    try:
+        version = read_version(replay.home, replay.job.name, replay.run.inputs.model_version)
+    except ModelMissing as gone:
+        raise ObjectMissing(f"{gone}; restore it from a backup") from None
+    model = load_model(replay.home, version)
+    read_lock_file(replay.home, version)
+    return version, model, other_environment(replay.home, version)
 
 
 def replay_golden_rows(replay: Replay) -> None:
     """The version's golden rows and golden night are whole, and it gives each of the rows the same bits."""
     version = _had(replay.version)
     model = _had(replay.model)
-    engines = sorted({LIGHTGBM, model.engine_for(replay.run.row_count).partition(":")[0]})  # those that score here
-    differing = max(golden_rows_differing(replay.job, replay.home, version, model.only(engine)) for engine in engines)
+    engines = {LIGHTGBM, model.engine_for(replay.run.row_count).partition(":")[0]}  # those that score here
+    asked = [each for each in sorted(engines) if (replay.job.name, version.version, each) not in replay.proven.golden]
+    if not asked:
+        return
+    differing = max(golden_rows_differing(replay.job, replay.home, version, model.only(engine)) for engine in asked)
     read_golden_night(replay.home, version)
     if differing:
         raise ReplayDiffers(
             f"model {version.version} gives {differing} of {version.golden.rows} golden rows another raw score than "
             "when it was trained"
         )
+    replay.proven.golden.update((replay.job.name, version.version, engine) for engine in asked)
 
 
 def replay_features(replay: Replay) -> None:
@@ -172,7 +209,7 @@ def replay_features(replay: Replay) -> None:
         raise RunDamaged(f"{kept.path} has another digest than the manifest beside it says")
     matching_features(replay.job, _had(replay.version))
     tables = scan_tables(in_store(replay.home), _had(replay.taken))
-    built = in_batches(night_batches(replay.job, tables, run.inputs.as_of))
+    built = night_batches(replay.job, tables, run.inputs.as_of)
     if kept:
         _require_same_rows(kept, built)
     replay.features = kept or in_memory(pl.concat(built))
@@ -209,18 +246,24 @@ def _require_same_rows(kept: RowsFile, made: Iterator[pl.DataFrame]) -> None:
         ReplayDiffers: naming the columns that differ in the first batch that does.
     """
     rows = 0
-    for before, now in zip_longest(kept.batches(), made):
+    for before, now in zip_longest(kept.batches(), in_batches(made)):
         if before is None or now is None or before.height != now.height:
             heights = rows + (0 if before is None else before.height), rows + (0 if now is None else now.height)
             raise ReplayDiffers(f"{heights[1]} rows or more came out, {heights[0]} or more were kept")
-        if rows_digest(before) != rows_digest(now):
+        if not _same(before, now):
             raise ReplayDiffers(differing_columns(column_digests(before), column_digests(now)))
         rows += now.height
 
 
+def _same(one: pl.DataFrame, other: pl.DataFrame) -> bool:
+    return rows_digest(one) == rows_digest(other)
+
+
 def replay_published(replay: Replay) -> None:
     """The events are a whole chain, and analysts see of the run what they and the replay say, row by row."""
-    chain, published = read_chain(replay.home, replay.job.name), replay.home.published
+    job, published = replay.job.name, replay.home.published
+    chain = replay.proven.chains.get(job) or read_chain(replay.home, job)
+    replay.proven.chains[job] = chain
     if not published.is_file():
         if replay.run.run_id in chain.first_shown():
             raise ObjectMissing(f"{published} is missing; score run builds it anew")
@@ -267,7 +310,7 @@ def _compare_rows(replay: Replay, chain: Chain, con: duckdb.DuckDBPyConnection, 
     at = datetime.fromisoformat(chain.first_shown()[replay.run.run_id].at)
     for expected, found in zip_longest(_had(replay.scores).batches(), in_batches(seen)):
         shown = None if expected is None else expected.with_columns(scored_at=pl.lit(at, pl.Datetime("us", "UTC")))
-        if shown is None or found is None or rows_digest(found) != rows_digest(shown):
+        if shown is None or found is None or not _same(found, shown):
             raise ReplayDiffers(f"{replay.home.published} shows other rows of the run in {relation}; {_ANEW}")
 
 
