@@ -29,6 +29,7 @@ from jobs.store.batches import BATCH_ROWS, RowsFile, column_digests, in_batches,
 from jobs.store.digest import TypeNotEncodable, combine, rows_digest, type_name
 from jobs.store.documents import read_document
 from jobs.store.events import read_chain
+from jobs.store.marks import inspect_marks
 from jobs.store.objects import (
     ObjectDamaged,
     ObjectMissing,
@@ -112,13 +113,15 @@ def replay_run(replay: Replay) -> None:
 
 
 def replay_snapshot(replay: Replay) -> None:
-    """The snapshot's manifest and the record of when it was taken are whole, and describe what its name says."""
+    """The snapshot's manifest, marks and the record of when it was taken are whole, and describe what its name says."""
     inputs = replay.run.inputs
+    folder = replay.home.snapshots(inputs.job, inputs.as_of) / inputs.snapshot_digest
     try:
         replay.taken = read_snapshot(replay.home, inputs.job, inputs.as_of, inputs.snapshot_digest)
     except SnapshotMissing as gone:
         raise ObjectMissing(f"{gone}; restore it from a backup") from None
-    read_document(replay.home.snapshots(inputs.job, inputs.as_of) / inputs.snapshot_digest / "taken.json", _TAKEN)
+    read_document(folder / "taken.json", _TAKEN)
+    inspect_marks(folder)
 
 
 def replay_objects(replay: Replay) -> None:
