@@ -310,18 +310,19 @@ def _lay(prepared: Path, home: Path) -> None:
 
 
 def _costs_table(costs: dict[str, list[Cost]]) -> str:
-    base = costs.get(LEAN)
     rows = []
     for name, of_name in costs.items():
         middle, seconds = medians(of_name), [cost.seconds for cost in of_name]
-        against = "-"
-        if base:
-            against = "{:.2f} ({:.2f}-{:.2f})".format(*ratio(of_name, base))
         rows.append((
             name, f"{middle.seconds:.1f} ({min(seconds):.1f}-{max(seconds):.1f})", f"{middle.cpu_s:.1f}",
-            f"{middle.peak_mb:,.0f}", against,
+            f"{middle.peak_mb:,.0f}", *(_against(costs, name, figure) for figure in ("seconds", "cpu_s")),
         ))  # fmt: skip
-    return table(("process", "s (lowest-highest)", "CPU s", "peak MB", "÷ lean"), rows)
+    return table(("process", "s (lowest-highest)", "CPU s", "peak MB", "s ÷ lean", "CPU ÷ lean"), rows)
+
+
+def _against(costs: dict[str, list[Cost]], name: str, figure: str) -> str:
+    """The ratio of one contender to the lean script, if that was measured."""
+    return "{:.2f} ({:.2f}-{:.2f})".format(*ratio(costs[name], costs[LEAN], figure)) if LEAN in costs else ""
 
 
 def _phases_text(phases: dict[str, list[dict[str, int]]]) -> str:
