@@ -22,6 +22,7 @@ TABLE = {
 # Exception classes without a code: whoever meets one has met a bug of the code, and wants its traceback.
 BUGS = {
     "models.training.NotSorted": "training rows come from build_features, in key order",
+    "models.kernel.trees._Unknown": "it never leaves its module: LightGBM scores that model",
 }
 
 
