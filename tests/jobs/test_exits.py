@@ -21,9 +21,9 @@ TABLE = {
 
 # Exception classes without a code: whoever meets one has met a bug of the code, and wants its traceback.
 BUGS = {
-    "models.kernel.trees._Unknown": "caught where a text is read: LightGBM scores what the kernel does not know",
     "models.library.LibraryFailed": "the model's digest and the rows' types were checked before",
     "models.training.NotSorted": "training rows come from build_features, in key order",
+    "models.kernel.trees._Unknown": "it never leaves its module: LightGBM scores that model",
 }
 
 
