@@ -92,6 +92,7 @@ FAILURES: Mapping[str, int] = {
     # the machine
     "jobs.doctor.of_the_place.DiskTooSmall": 74,
     "jobs.doctor.of_the_place.FileSystemRefused": 74,
+    "jobs.evidence.sharing.ReplayerLost": 74,
     "jobs.store.locks.Busy": 75,
     "jobs.doctor.of_the_place.OwnerWrong": 77,
     "jobs.warehouse.extraction.WarehouseForbidden": 77,
@@ -114,6 +115,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.warehouse.servers.session.StatementRefused": 78,
     "jobs.store.digest.TypeNotEncodable": 78,
     "jobs.store.home.HomeUnknown": 78,
+    "models.library.LibraryMissing": 78,
     "models.parameters.ParametersRefused": 78,
     # stored evidence
     "jobs.collecting.choosing.MostWouldGo": 80,
@@ -139,6 +141,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.evidence.golden.GoldenRowsDiffer": 81,
     "jobs.evidence.stages.ReplayDiffers": 81,
     "jobs.store.runs.ScoresDiffer": 81,
+    "models.scorer.EnginesDiffer": 81,
 }
 
 

@@ -8,12 +8,11 @@ holds neither a path nor a time.
 import logging
 import re
 from collections.abc import Sequence
-from typing import Any, cast
 
-import lightgbm
 import numpy as np
 import numpy.typing as npt
 
+from models.library import Loaded
 from models.parameters import Parameters
 
 type Floats = npt.NDArray[np.float64]
@@ -38,6 +37,8 @@ class ModelTextRefused(ValueError):
 
 def fit(matrix: Floats, label: Floats, features: Sequence[str], parameters: Parameters, threads: int) -> str:
     """One model, as canonical text; rows are taken in the order given, which matters."""
+    import lightgbm  # noqa: PLC0415  it imports pandas and scipy: half a second, which only training pays
+
     lightgbm.register_logger(_Quiet())
     told = parameters.library(_at_least_one(threads))
     codes = list(parameters.categorical)
@@ -54,23 +55,14 @@ def canonical(text: str) -> str:
     return same
 
 
-def load(text: str) -> Any:  # noqa: ANN401 - LightGBM's annotations do not pass strict; `raw` below is the typed way in
+def load(text: str) -> Loaded:
     """Load a model from its text; a damaged text may end the process, so its SHA-256 is checked before."""
-    lightgbm.register_logger(_Quiet())
-    return lightgbm.Booster(model_str=text)
+    return Loaded(text)
 
 
-def raw(booster: Any, matrix: Floats, threads: int) -> Floats:  # noqa: ANN401 - as above
+def raw(loaded: Loaded, matrix: Floats, threads: int) -> Floats:
     """One raw score a row, all trees, never stopped early."""
-    scores = booster.predict(
-        matrix,
-        raw_score=True,
-        num_iteration=-1,
-        num_threads=_at_least_one(threads),
-        pred_early_stop=False,
-        verbosity=-1,
-    )
-    return cast("Floats", scores)
+    return loaded.raw(matrix, _at_least_one(threads))
 
 
 def _at_least_one(threads: int) -> int:

@@ -7,22 +7,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain as chain_of
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
 
+from features.fitted import Fitted
 from jobs.evidence.golden import golden_rows_differing, other_environment, read_golden_night
 from jobs.steps.scoring import (
-    build_night,
-    column_digests,
     differing_columns,
     load_model,
     matching_features,
+    night_batches,
+    raw_of,
     run_inputs,
-    score_frame,
+    score_batches,
 )
-from jobs.store.digest import TypeNotEncodable, rows_digest
+from jobs.store.batches import BATCH_ROWS, RowsFile, column_digests, in_batches, in_memory, open_rows_file
+from jobs.store.digest import TypeNotEncodable, combine, rows_digest, type_name
 from jobs.store.documents import read_document
 from jobs.store.events import read_chain
 from jobs.store.objects import (
@@ -31,30 +35,32 @@ from jobs.store.objects import (
     check_seals,
     object_path,
     read_rows,
-    read_sealed_rows,
     require_rows,
 )
-from jobs.store.opening import in_store, read_tables
+from jobs.store.opening import in_store, scan_tables
 from jobs.store.registry import ModelMissing, read_lock_file, read_version
 from jobs.store.runs import FEATURES_FILE, SCORES_FILE, RunDamaged, read_run
 from jobs.store.snapshots import SnapshotMissing, read_snapshot
 from jobs.store.views import open_published, publication_rows, run_rows
 from jobs.warehouse.engine import first_line
+from models.kernel.choice import LIGHTGBM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from jobs.definition import Job
     from jobs.evidence.golden import Differences
-    from jobs.steps.scoring import Scored
     from jobs.store.events import Chain
     from jobs.store.home import Home
     from jobs.store.objects import FileSeal
     from jobs.store.registry import ModelVersion
     from jobs.store.runs import Run
-    from jobs.store.snapshots import Snapshot, TableSnapshot
+    from jobs.store.snapshots import Partition, Snapshot, TableSnapshot
+    from models.booster import Floats
     from models.scorer import Model
+
+    type Columns = tuple[tuple[str, str], ...]
 
 
 class ReplayDiffers(Exception):
@@ -62,23 +68,35 @@ class ReplayDiffers(Exception):
 
 
 @dataclass(slots=True)
-class Replay:
-    """One replay as it goes: what each stage leaves for the next.
+class Proven:
+    """What replays before this one found whole, and none after them looks at again: nothing that is of one run alone.
 
-    `proven` are the objects that replays before it found whole, rows and all.
+    Objects by their path, with the columns that their rows have; versions, with their models and what is another here,
+    and those of them whose golden rows gave the same bits, by engine; chains of events, by job.
     """
+
+    objects: dict[Path, tuple[FileSeal, Columns]] = field(default_factory=dict)
+    versions: dict[tuple[str, str], tuple[ModelVersion, Model, Differences]] = field(default_factory=dict)
+    golden: set[tuple[str, str, str]] = field(default_factory=set)
+    chains: dict[str, Chain] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Replay:
+    """One replay as it goes: what each stage leaves for the next."""
 
     job: Job
     home: Home
     folder: Path
-    proven: dict[Path, FileSeal] = field(default_factory=dict)
+    proven: Proven = field(default_factory=Proven)
     differences: Differences = field(default_factory=dict)
     kept: Run | None = None
     taken: Snapshot | None = None
     version: ModelVersion | None = None
     model: Model | None = None
-    frame: pl.DataFrame | None = None
-    scored: Scored | None = None
+    features: RowsFile | None = None
+    raw: Floats | None = None
+    scores: RowsFile | None = None
 
     @property
     def run(self) -> Run:
@@ -105,23 +123,36 @@ def replay_snapshot(replay: Replay) -> None:
 
 def replay_objects(replay: Replay) -> None:
     """Each object is, bit for bit, what was written, and its rows have the digest that it is named by."""
-    snapshot = _had(replay.taken)
-    fresh = {path: seal for path, seal in snapshot.seals(replay.home).items() if replay.proven.get(path) != seal}
-    check_seals(fresh)
+    snapshot, objects = _had(replay.taken), replay.home.objects
+    fresh = {table.name: _not_proven(replay, table) for table in snapshot.tables}
+    check_seals({object_path(objects, part.digest): part.seal for parts in fresh.values() for part in parts})
     for table in snapshot.tables:
-        paths = [object_path(replay.home.objects, part.digest) for part in table.partitions]
-        if not fresh.keys().isdisjoint(paths) and not _as_named(table, paths):
-            for path in paths:
-                require_rows(path)
+        parts = fresh[table.name]
+        if parts and not _as_named(table, parts, objects):
+            for part in table.partitions:
+                require_rows(object_path(objects, part.digest))
             raise ObjectDamaged(f"{table.name}: its objects do not belong together; restore them from a backup")
-    replay.proven |= fresh
+        replay.proven.objects |= {object_path(objects, part.digest): (part.seal, table.columns) for part in parts}
 
 
-def _as_named(table: TableSnapshot, paths: list[Path]) -> bool:
-    """Whether the rows of a table's objects, read all at once, have the digests of their names."""
+def _not_proven(replay: Replay, table: TableSnapshot) -> list[Partition]:
+    """The partitions of a table whose objects no replay before this one found whole, with these columns."""
+    proven, objects = replay.proven.objects, replay.home.objects
+    return [
+        part for part in table.partitions if proven.get(object_path(objects, part.digest)) != (part.seal, table.columns)
+    ]
+
+
+def _as_named(table: TableSnapshot, parts: Sequence[Partition], objects: Path) -> bool:
+    """Whether the rows of some of a table's objects, read all at once, have its columns and the digests of their names.
+
+    So all of them do, however many at a time: rows of another type or column would have another digest.
+    """
     try:
-        rows, begin = read_rows(paths), 0
-        for part in table.partitions:
+        rows, begin = read_rows(object_path(objects, part.digest) for part in parts), 0
+        if tuple((name, type_name(dtype)) for name, dtype in rows.schema.items()) != table.columns:
+            return False
+        for part in parts:
             if rows_digest(rows.slice(begin, part.rows)) != part.digest:
                 return False
             begin += part.rows
@@ -132,68 +163,107 @@ def _as_named(table: TableSnapshot, paths: list[Path]) -> bool:
 
 def replay_model(replay: Replay) -> None:
     """The version's manifest, text, lock file and training record are whole, and it is what the run names."""
-    job, home, run = replay.job, replay.home, replay.run
-    try:
-        version = read_version(home, job.name, run.inputs.model_version)
-    except ModelMissing as gone:
-        raise ObjectMissing(f"{gone}; restore it from a backup") from None
-    replay.model = load_model(home, version)
-    read_lock_file(home, version)
-    replay.differences = other_environment(home, version)
-    if run_inputs(job, _had(replay.taken), version) != run.inputs:
+    run, named = replay.run, (replay.job.name, replay.run.inputs.model_version)
+    if named not in replay.proven.versions:
+        replay.proven.versions[named] = _read_version(replay)
+    version, replay.model, replay.differences = replay.proven.versions[named]
+    if run_inputs(replay.job, _had(replay.taken), version) != run.inputs:
         raise ReplayDiffers("the run names other SQL, features or model than its snapshot and its model version do")
     replay.version = version
+
+
+def _read_version(replay: Replay) -> tuple[ModelVersion, Model, Differences]:
+    """The version that the run names, each of its files read and checked."""
+    try:
+        version = read_version(replay.home, replay.job.name, replay.run.inputs.model_version)
+    except ModelMissing as gone:
+        raise ObjectMissing(f"{gone}; restore it from a backup") from None
+    model = load_model(replay.home, version)
+    read_lock_file(replay.home, version)
+    return version, model, other_environment(replay.home, version)
 
 
 def replay_golden_rows(replay: Replay) -> None:
     """The version's golden rows and golden night are whole, and it gives each of the rows the same bits."""
     version = _had(replay.version)
-    differing = golden_rows_differing(replay.job, replay.home, version, _had(replay.model))
+    model = _had(replay.model)
+    engines = {LIGHTGBM, model.engine_for(replay.run.row_count).partition(":")[0]}  # those that score here
+    asked = [each for each in sorted(engines) if (replay.job.name, version.version, each) not in replay.proven.golden]
+    if not asked:
+        return
+    differing = max(golden_rows_differing(replay.job, replay.home, version, model.only(engine)) for engine in asked)
     read_golden_night(replay.home, version)
     if differing:
         raise ReplayDiffers(
             f"model {version.version} gives {differing} of {version.golden.rows} golden rows another raw score than "
             "when it was trained"
         )
+    replay.proven.golden.update((replay.job.name, version.version, engine) for engine in asked)
 
 
 def replay_features(replay: Replay) -> None:
-    """The kept features are whole, and the frame, built again, has their digest, column by column."""
+    """The kept features are whole, and the rows, built again, are these, batch by batch and column by column."""
     run = replay.run
-    if FEATURES_FILE in run.files:  # by policy, a run may keep none
-        kept = _kept_rows(replay, FEATURES_FILE)
-        if (rows_digest(kept), column_digests(kept)) != (run.features_digest, run.feature_digests):
-            raise RunDamaged(f"{replay.folder / FEATURES_FILE} has another digest than the manifest beside it says")
+    kept = _kept_file(replay, FEATURES_FILE) if FEATURES_FILE in run.files else None  # by policy, a run may keep none
+    if kept and (kept.digest, kept.columns) != (run.features_digest, run.feature_digests):
+        raise RunDamaged(f"{kept.path} has another digest than the manifest beside it says")
     matching_features(replay.job, _had(replay.version))
-    tables = read_tables(in_store(replay.home), _had(replay.taken))
-    frame = build_night(replay.job, tables, run.inputs.as_of)
-    if rows_digest(frame) != run.features_digest:
-        raise ReplayDiffers(differing_columns(run.feature_digests, column_digests(frame)))
-    replay.frame = frame
+    tables = scan_tables(in_store(replay.home), _had(replay.taken))
+    built = night_batches(replay.job, tables, run.inputs.as_of)
+    if kept:
+        _require_same_rows(kept, built)
+    replay.features = kept or in_memory(pl.concat(built))
+    if replay.features.digest != run.features_digest:
+        raise ReplayDiffers(differing_columns(run.feature_digests, replay.features.columns))
 
 
 def replay_raw_scores(replay: Replay) -> None:
-    """The raw scores, computed again, have the digest that was kept."""
-    run = replay.run
-    scored = score_frame(replay.job, _had(replay.frame), run.inputs, _had(replay.version), _had(replay.model))
-    if scored.scores_digest != run.scores_digest:
-        raise ReplayDiffers(f"the scores digest is {scored.scores_digest}, kept was {run.scores_digest}")
-    replay.scored = scored
+    """The raw scores, computed again of rows that are what was built again, have the digest that was kept."""
+    run, features = replay.run, _had(replay.features)
+    fitted = Fitted.from_json(_had(replay.version).fitted)
+    raw = raw_of(replay.job, features, fitted, _had(replay.model))
+    key = [each for each in features.columns if each[0] in replay.job.key]
+    found = combine(len(raw), [*key, *column_digests(pl.DataFrame({"raw_score": raw}))])
+    if found != run.scores_digest:
+        raise ReplayDiffers(f"the scores digest is {found}, kept was {run.scores_digest}")
+    replay.raw = raw
 
 
 def replay_scores(replay: Replay) -> None:
     """The kept table of scores (score, rank and all) is whole, and is the replay's, row by row."""
-    run, scores = replay.run, _had(replay.scored).scores
-    kept = _kept_rows(replay, SCORES_FILE)
-    if (rows_digest(kept), kept.height) != (run.published_digest, run.row_count):
-        raise RunDamaged(f"{replay.folder / SCORES_FILE} has another digest than the manifest beside it says")
-    if rows_digest(scores) != run.published_digest:
-        raise ReplayDiffers(differing_columns(column_digests(kept), column_digests(scores)))
+    run, kept = replay.run, _kept_file(replay, SCORES_FILE)
+    if (kept.digest, kept.rows) != (run.published_digest, run.row_count):
+        raise RunDamaged(f"{kept.path} has another digest than the manifest beside it says")
+    made = score_batches(replay.job, _had(replay.features), _had(replay.raw), run.inputs, _had(replay.model))
+    _require_same_rows(kept, made)
+    replay.scores = kept
+
+
+def _require_same_rows(kept: RowsFile, made: Iterator[pl.DataFrame]) -> None:
+    """Pass if what was made again is what was kept, a batch at a time.
+
+    Raises:
+        ReplayDiffers: naming the columns that differ in the first batch that does.
+    """
+    rows = 0
+    for before, now in zip_longest(kept.batches(), in_batches(made)):
+        if before is None or now is None or before.height != now.height:
+            heights = rows + (0 if before is None else before.height), rows + (0 if now is None else now.height)
+            raise ReplayDiffers(f"{heights[1]} rows or more came out, {heights[0]} or more were kept")
+        if not _same(before, now):
+            raise ReplayDiffers(differing_columns(column_digests(before), column_digests(now)))
+        rows += now.height
+
+
+def _same(one: pl.DataFrame, other: pl.DataFrame) -> bool:
+    return rows_digest(one) == rows_digest(other)
 
 
 def replay_published(replay: Replay) -> None:
     """The events are a whole chain, and analysts see of the run what they and the replay say, row by row."""
-    chain, published = read_chain(replay.home, replay.job.name), replay.home.published
+    job, published = replay.job.name, replay.home.published
+    chain = replay.proven.chains.get(job) or read_chain(replay.home, job)
+    replay.proven.chains[job] = chain
     if not published.is_file():
         if replay.run.run_id in chain.first_shown():
             raise ObjectMissing(f"{published} is missing; score run builds it anew")
@@ -231,20 +301,28 @@ def _compare_records(replay: Replay, chain: Chain, con: duckdb.DuckDBPyConnectio
 
 
 def _compare_rows(replay: Replay, chain: Chain, con: duckdb.DuckDBPyConnection, relation: str) -> None:
+    """What analysts see of the run there, in key order, is the kept table (the replay's) and when it was shown."""
     run, column = (replay.run.run_id, "run_id") if relation.endswith("_history") else (replay.run.inputs.as_of, "as_of")
-    seen = con.sql(f'FROM "{relation}" WHERE {column} = $asked', params={"asked": run}).pl()
+    key = ", ".join(f'"{name}"' for name in replay.job.key)
+    asked = f'FROM "{relation}" WHERE {column} = $asked ORDER BY {key}'
+    reader = con.sql(asked, params={"asked": run}).to_arrow_reader(BATCH_ROWS)
+    seen = (pl.DataFrame(batch) for batch in chain_of((reader.schema.empty_table(),), reader))
     at = datetime.fromisoformat(chain.first_shown()[replay.run.run_id].at)
-    expected = _had(replay.scored).scores.with_columns(scored_at=pl.lit(at, pl.Datetime("us", "UTC")))
-    if rows_digest(seen.sort(replay.job.key)) != rows_digest(expected):
-        raise ReplayDiffers(f"{replay.home.published} shows other rows of the run in {relation}; {_ANEW}")
+    for expected, found in zip_longest(_had(replay.scores).batches(), in_batches(seen)):
+        shown = None if expected is None else expected.with_columns(scored_at=pl.lit(at, pl.Datetime("us", "UTC")))
+        if shown is None or found is None or not _same(found, shown):
+            raise ReplayDiffers(f"{replay.home.published} shows other rows of the run in {relation}; {_ANEW}")
 
 
-def _kept_rows(replay: Replay, name: str) -> pl.DataFrame:
-    """The rows of one of the run's files, which is bit for bit what its manifest says."""
-    seal = replay.run.files.get(name)
+def _kept_file(replay: Replay, name: str) -> RowsFile:
+    """One of the run's files, which is bit for bit what its manifest says, and the digests of its rows.
+
+    One batch is held in memory, as when it was written.
+    """
+    seal, path = replay.run.files.get(name), replay.folder / name
     if seal is None:
         raise RunDamaged(f"{replay.folder / 'manifest.json'} names no {name}; restore it from a backup")
-    return read_sealed_rows(replay.folder / name, seal)
+    return open_rows_file(path, seal)
 
 
 def _had[T](left: T | None) -> T:

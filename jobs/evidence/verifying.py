@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jobs.evidence.golden import side_by_side
-from jobs.evidence.stages import STAGES, Replay
+from jobs.evidence.stages import STAGES, Proven, Replay
 from jobs.exits import failure_of, known_failures
 from jobs.store.documents import DocumentDamaged
 from jobs.store.events import ChainBroken, read_chain
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from jobs.exits import Failure
     from jobs.screen import Tell
     from jobs.store.home import Home
-    from jobs.store.objects import FileSeal
 
 IDENTICAL, DIFFERENT, NOT_REACHED = "identical", "differs", "not reached"
 DIFFERS, INTEGRITY = 81, 80
+FEWEST_A_PROCESS = 4  # fewer replays are over before another process has loaded what it needs
 _OWN_CODE = {74, 77, INTEGRITY}  # of the disk, the owner, the evidence; whatever else stops a replay, it differs
 
 
@@ -51,20 +51,38 @@ class Verdict:
         return self.first_divergence is None
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which runs are replayed: those that are named, or all, or else the one that was shown last of each job.
+
+    `required`: it is an error if none was shown yet.
+    """
+
+    run_ids: Sequence[str]
+    everything: bool = False
+    required: bool = True
+
+
 def verify_runs(
-    jobs: Sequence[Job], home: Home, run_ids: Sequence[str], *, everything: bool, required: bool = True, tell: Tell
+    jobs: Sequence[Job], home: Home, choice: Choice, threads: int, environ: Mapping[str, str], tell: Tell
 ) -> list[Verdict]:
-    """Replay the runs that are named, or all, or else the one that was shown last of each job.
+    """Replay runs; the verdicts stand in the order in which they were named, else by job, as-of and id.
+
+    Many of them are replayed by as many processes, of this environment, as there may be threads.
 
     Raises:
-        RunMissing: if one that is named is not kept, or none was shown yet, unless none is `required`.
+        RunMissing: if one that is named is not kept, or none was shown yet and that is an error.
     """
     by_name = {job.name: job for job in jobs}
-    chosen = _chosen(home, tuple(by_name), run_ids, everything=everything)
-    if required and not chosen and not everything:
+    chosen = _chosen(home, tuple(by_name), choice)
+    if choice.required and not chosen and not choice.everything:
         raise RunMissing("nothing was published yet, so there is nothing to verify; see: score run")
-    proven: dict[Path, FileSeal] = {}
-    verdicts = []
+    processes = min(threads, len(chosen) // FEWEST_A_PROCESS)
+    if processes > 1:
+        from jobs.evidence.sharing import verify_apart  # noqa: PLC0415  few replays need no other process
+
+        return verify_apart(home, chosen, processes, environ, tell)
+    proven, verdicts = Proven(), []
     for done, folder in enumerate(chosen):
         job, as_of = folder.parent.parent.name, folder.parent.name
         tell(f"replaying {job} as of {as_of}", done / len(chosen))
@@ -72,11 +90,11 @@ def verify_runs(
     return verdicts
 
 
-def _chosen(home: Home, jobs: Sequence[str], run_ids: Sequence[str], *, everything: bool) -> list[Path]:
+def _chosen(home: Home, jobs: Sequence[str], choice: Choice) -> list[Path]:
     """The folders of the runs to replay; what lies in them is looked at by the replay."""
-    if run_ids:
-        return [find_folder(home, run_id, jobs) for run_id in run_ids]
-    if everything:
+    if choice.run_ids:
+        return [find_folder(home, run_id, jobs) for run_id in choice.run_ids]
+    if choice.everything:
         return list(kept_runs(home, jobs))
     return [folder for job in jobs for folder in _newest(home, job)]
 
@@ -91,12 +109,12 @@ def _newest(home: Home, job: str) -> list[Path]:
     return [home.runs(job, last.as_of) / str(last.run_id)] if last else []
 
 
-def verify_run(job: Job, home: Home, folder: Path, proven: dict[Path, FileSeal] | None = None) -> Verdict:
+def verify_run(job: Job, home: Home, folder: Path, proven: Proven | None = None) -> Verdict:
     """Replay the run that lies in a folder, stage by stage, in order, up to the first that differs.
 
-    `proven` are objects that need not be read again; what is found whole is added.
+    What is `proven` need not be looked at again; what is found whole is added.
     """
-    replay = Replay(job, home, folder, {} if proven is None else proven)
+    replay = Replay(job, home, folder, proven or Proven())
     stages = dict.fromkeys(STAGES, NOT_REACHED)
     for stage, compare in STAGES.items():
         try:

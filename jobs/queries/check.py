@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,13 @@ def read_query(path: Path) -> Query:
         QueryRefused: with the first thing that is wrong with it; `check_queries` gives all.
         DeclarationRefused: if that is in its declaration.
     """
-    query, refusals = _examine(path)
+    return _checked(read_source(path))
+
+
+@lru_cache(maxsize=128)
+def _checked(source: Source) -> Query:
+    """The query of a file's bytes, parsed once a process: every night asks twice."""
+    query, refusals = _examine(source)
     if query is None:
         raise refusals[0]
     return query
@@ -77,17 +84,23 @@ def check_queries(paths: Iterable[Path]) -> tuple[QueryRefused, ...]:
     Raises:
         QueryMissing: if one of them is not there.
     """
-    return tuple(chain.from_iterable(_examine(path)[1] for path in paths))
+    return tuple(chain.from_iterable(map(_refused, paths)))
 
 
-def _examine(path: Path) -> tuple[Query | None, tuple[QueryRefused, ...]]:
+def _refused(path: Path) -> tuple[QueryRefused, ...]:
+    try:
+        return _examine(read_source(path))[1]
+    except QueryRefused as refused:
+        return (refused,)
+
+
+def _examine(source: Source) -> tuple[Query | None, tuple[QueryRefused, ...]]:
     """The query, or all refusals of its file in the order of their lines."""
     try:
-        source = read_source(path)
         tokens = cut(source)
     except QueryRefused as refused:
         return None, (refused,)
-    declaration, undeclared = examine_declaration(path, source.text)
+    declaration, undeclared = examine_declaration(source.path, source.text)
     parsed, unparsed = _tree(source, tokens)
     refusals: list[QueryRefused] = [*undeclared, *unparsed]
     if parsed is not None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from jobs.queries.check import Query, read_query
 from jobs.queries.source import QueryMissing, file_name, fingerprint, parse_name, read_bytes
 from jobs.store.documents import write_durably
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from jobs.queries.check import Query
 
 LIST = "released.txt"
 
@@ -92,6 +93,8 @@ def release(folder: Path) -> tuple[str, ...]:
         QueryRefused: if one that is to be released breaks a rule.
         ReleaseListDamaged: if the list cannot be read.
     """
+    from jobs.queries.check import read_query  # noqa: PLC0415  it parses: a tenth of a second to import
+
     released = read_released(folder)
     for name, digest in released.items():
         _require_unchanged(folder / name, digest)
@@ -108,6 +111,8 @@ def find_queries(folder: Path, versions: Mapping[str, int]) -> Mapping[str, Quer
         QueryMissing: if one is not there; it names what there is.
         QueryRefused: if one breaks a rule.
     """
+    from jobs.queries.check import read_query  # noqa: PLC0415  as above
+
     for table, version in versions.items():
         name = file_name(table, version)
         if parse_name(name) is None or not (folder / name).is_file():

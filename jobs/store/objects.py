@@ -21,7 +21,7 @@ import polars as pl
 from jobs.kill_points import reach
 from jobs.store.digest import TypeNotEncodable, rows_digest
 from jobs.store.documents import sync_file, sync_folder
-from jobs.warehouse.engine import connect
+from jobs.warehouse.engine import borrow, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -103,10 +103,15 @@ def _damaged(path: Path, what: str) -> ObjectDamaged:
 def write_parquet(con: duckdb.DuckDBPyConnection, frame: pl.DataFrame, path: Path) -> FileSeal:
     """Write a frame in its order, durably: equal rows give equal bytes, for any number of threads."""
     con.register("rows_to_write", frame.rechunk())  # where chunks end would move where row groups end
-    con.execute(f"COPY (FROM rows_to_write) TO '{_quoted(path)}' ({PARQUET})")
+    copy_parquet(con, path)
     con.unregister("rows_to_write")
     sync_file(path)
     return seal_of(path)
+
+
+def copy_parquet(con: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Write the rows that are registered as `rows_to_write`."""
+    con.execute(f"COPY (FROM rows_to_write) TO '{_quoted(path)}' ({PARQUET})")
 
 
 def _quoted(path: Path | str) -> str:
@@ -221,7 +226,7 @@ def parquet_rows(paths: Iterable[Path]) -> str:
 
 def read_rows(paths: Iterable[Path]) -> pl.DataFrame:
     """The rows of objects, in the order given and in which each was written; the caller checks the seals."""
-    con = connect()
+    con = borrow()
     try:
         rows: pl.DataFrame = con.sql(f"FROM {parquet_rows(paths)}").pl()
         return rows

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from jobs.queries.bounds import parameters
 from jobs.warehouse.engine import connect, first_line
 from jobs.warehouse.extraction import (
     Extraction,
@@ -47,6 +46,8 @@ class FileOrigin:
 
     def parameters(self, query: Query, bounds: Bounds) -> dict[str, datetime]:
         """The instants of the bounds that the query's declaration has."""
+        from jobs.queries.bounds import parameters  # noqa: PLC0415  loaded with the query; slow where there is none
+
         named = bounds.parameters(self.calendar)
         return {name: named[name] for name in parameters(query.declaration)}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -13,11 +15,29 @@ _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
+_LENDING = Lock()
 
 
 def use_threads(count: int) -> None:
     """Let every connection that this process opens from now on use so many threads; the default is one a core."""
     _OFFLINE["threads"] = count
+
+
+def borrow() -> duckdb.DuckDBPyConnection:
+    """A connection to memory for statements that leave nothing in its database, such as one that reads a file.
+
+    A process has one such database: to make one costs a hundredth of a second, to borrow it a thousandth. Close it as
+    any other.
+    """
+    settings = tuple(sorted((name, str(value)) for name, value in _OFFLINE.items()))
+    with _LENDING:
+        return _as_agreed(_lent(settings).cursor())
+
+
+@cache
+def _lent(_settings: tuple[tuple[str, str], ...]) -> duckdb.DuckDBPyConnection:
+    """The database that is lent; others, once this process opens connections with other settings."""
+    return connect()
 
 
 def first_line(error: duckdb.Error) -> str:
@@ -38,7 +58,11 @@ def connect(
         config["temp_directory"] = str(spill)
     if storage:
         config["storage_compatibility_version"] = storage
-    con = duckdb.connect(str(path) if path else ":memory:", read_only=read_only, config=config)
+    return _as_agreed(duckdb.connect(str(path) if path else ":memory:", read_only=read_only, config=config))
+
+
+def _as_agreed(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """What is agreed of every connection: these are settings of each of them, not of a database."""
     con.execute("SET TimeZone = 'UTC'")
     if con.execute("SELECT current_setting('enable_progress_bar')").fetchall() != [(False,)]:
         con.execute("SET enable_progress_bar = false")  # a notebook without ipywidgets has none, and takes no order

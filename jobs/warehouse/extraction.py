@@ -116,7 +116,9 @@ class Extraction:
 
             reader = self._relation(text, query, bounds).to_arrow_reader(_BATCH_ROWS)
             batches = (pl.from_arrow(batch) for batch in reader)
-            first = next(batches, pl.from_arrow(reader.schema.empty_table()))
+            first = next(batches, None)
+            if first is None:  # `schema.empty_table()` would import pandas, where there is one: half a second
+                first = pl.from_arrow(reader.read_all())
             yield from (frame for frame in chain((first,), batches) if isinstance(frame, pl.DataFrame))
 
     def run(self, query: Query, bounds: Bounds, text: str) -> None:

@@ -324,7 +324,7 @@ def fuzz_models(place: Place, count: int, seed: int) -> Fuzzed:
     other = forge_version(place.home, one_ulp_more)
     folder, beside = version_folder(home, read_version(home, JOB, name)), version_folder(home, other)
     reached: list[object] = []
-    with patch.object(booster.lightgbm, "Booster", lambda *_, **__: reached.append(1)):
+    with patch.object(booster, "Loaded", lambda *_, **__: reached.append(1)):
         for number in range(count):
             path = folder / ("manifest.json" if number % 4 == 0 else "model.txt")
             before = path.read_bytes()

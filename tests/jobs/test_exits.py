@@ -21,6 +21,7 @@ TABLE = {
 
 # Exception classes without a code: whoever meets one has met a bug of the code, and wants its traceback.
 BUGS = {
+    "models.library.LibraryFailed": "the model's digest and the rows' types were checked before",
     "models.training.NotSorted": "training rows come from build_features, in key order",
 }
 

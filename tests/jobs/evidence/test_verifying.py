@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -10,14 +11,17 @@ import numpy as np
 import pytest
 
 from jobs.evidence import golden, stages
-from jobs.evidence.stages import STAGES
+from jobs.evidence.stages import STAGES, Proven, Replay
 from jobs.evidence.verifying import verify_run
 from jobs.store.documents import json_digest, read_document, write_document
 from jobs.store.home import Home
-from jobs.store.objects import seal_of
+from jobs.store.objects import ObjectDamaged, seal_of
+from jobs.store.runs import read_run
+from jobs.store.snapshots import read_snapshot
 from tests.jobs.evidence.tampering import JOB, flip, forge_features, forge_scores, one_more, rewrite
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import polars as pl
@@ -218,12 +222,12 @@ def test_another_raw_score_of_a_golden_row_is_found_before_the_night_is_built(
 
 
 def test_features_of_another_code_are_found_by_their_column(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = stages.build_night
+    real = stages.night_batches
 
-    def another(*arguments: object) -> pl.DataFrame:
-        return one_more("weekday", lambda day: day + 1)(real(*arguments))
+    def another(*arguments: object) -> Iterator[pl.DataFrame]:
+        return map(one_more("weekday", lambda day: day + 1), real(*arguments))
 
-    monkeypatch.setattr(stages, "build_night", another)
+    monkeypatch.setattr(stages, "night_batches", another)
 
     assert "the first is weekday" in verdict(world.run("verify", "--json"), 81, "features")["detail"]
 
@@ -347,8 +351,8 @@ def test_replays_read_each_object_s_rows_once(world: World, run_folder: Path, mo
     """A year of nights shares most of its objects."""
     tables = []
     real = stages._as_named
-    monkeypatch.setattr(stages, "_as_named", lambda table, paths: tables.append(table.name) or real(table, paths))
-    proven: dict = {}
+    monkeypatch.setattr(stages, "_as_named", lambda table, *what: tables.append(table.name) or real(table, *what))
+    proven = Proven()
 
     first = verify_run(JOB, Home(world.home), run_folder, proven)
     read = list(tables)
@@ -357,7 +361,24 @@ def test_replays_read_each_object_s_rows_once(world: World, run_folder: Path, mo
     assert (first.identical, second.identical) == (True, True)
     assert len(read) == 5
     assert tables == read
-    assert len(proven) == len(objects_of(world))
+    assert len(proven.objects) == len(objects_of(world))
+
+
+@pytest.mark.parametrize("seen_before", [False, True])
+def test_an_object_of_another_table_is_damage_though_its_rows_are_whole(
+    world: World, run_folder: Path, *, seen_before: bool
+) -> None:
+    """Also where a replay found it whole in its own table: it has other columns than this one."""
+    home, proven = Home(world.home), Proven()
+    if seen_before:
+        assert verify_run(JOB, home, run_folder, proven).identical
+    inputs = read_run(run_folder).inputs
+    whole = read_snapshot(home, JOB.name, inputs.as_of, inputs.snapshot_digest)
+    airports, planes = whole.table("airports"), whole.table("planes")
+    mixed = replace(airports, partitions=(*airports.partitions, planes.partitions[0]))
+
+    with pytest.raises(ObjectDamaged, match="airports: its objects do not belong together"):
+        stages.replay_objects(Replay(JOB, home, run_folder, proven, taken=replace(whole, tables=(mixed, planes))))
 
 
 def test_a_table_of_many_runs_has_a_mark_a_stage_and_fits(world: World, run_folder: Path) -> None:

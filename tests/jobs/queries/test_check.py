@@ -346,3 +346,14 @@ def test_expressions_too_deep_for_the_parser_are_refused(tmp_path: Path) -> None
 def test_a_file_that_is_not_there_is_missing(tmp_path: Path) -> None:
     with pytest.raises(QueryMissing, match=r"planes_v1\.sql is not there"):
         read_query(tmp_path / "planes_v1.sql")
+
+
+def test_a_file_that_was_edited_is_read_again(tmp_path: Path) -> None:
+    """What is remembered of a file is remembered of its bytes."""
+    before = read_query(file_of(tmp_path, HISTORY))
+    same = read_query(file_of(tmp_path, HISTORY))
+    after = read_query(file_of(tmp_path, HISTORY.replace("-- grain: one outcome", "-- grain: another outcome")))
+
+    assert same is before
+    assert after.fingerprint != before.fingerprint
+    assert after.declaration.grain != before.declaration.grain
