@@ -12,10 +12,13 @@ import polars as pl
 
 from features.contract import Feature
 from features.exact import ratio
-from features.sweep import windows
+from features.sweep import Windows, nights_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import date
+
+_MOST_PARTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,17 @@ class Trailing:
     def columns(self, rows: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
         """One row per row of `asked`, in its order, with the columns that `features` declares.
 
-        `rows` are as `features.sweep.windows` takes them; `asked` holds `as_of` and the columns of all groups.
+        `rows` are as `features.sweep.Windows` takes them; `asked` holds `as_of` and the columns of all groups.
         """
-        return pl.concat([self._of_group(group, rows, asked) for group in self.groups], how="horizontal")
+        return summed((self,), (rows,), nights_of(asked)).columns(asked)
 
-    def _of_group(self, group: Group, rows: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+    def windows(self, group: Group, nights: tuple[date, ...]) -> Windows:
+        """What is summed of a group."""
         sums = sorted({name for figure in self.figures for name in (figure.over, figure.under) if name})
-        found = windows(rows, by=group.by, sums=sums, days=self.days, asked=asked)
+        return Windows(group.by, tuple(sums), self.days, nights)
+
+    def values(self, group: Group, found: pl.DataFrame) -> pl.DataFrame:
+        """The columns of one group, from its sums."""
         return found.select(_value(figure, days).alias(_name(group, figure, days)) for figure, days in self._figures())
 
     def _each(self) -> Iterator[tuple[Group, Figure, int]]:
@@ -70,6 +77,30 @@ class Trailing:
     def _feature(self, group: Group, figure: Figure, days: int) -> Feature:
         dtype = pl.Float64() if figure.under else pl.Int64()
         return Feature(_name(group, figure, days), dtype, f"{figure.reads} {group.reads}, {_before(days)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What a history comes to at some nights, group by group: to be looked up by any of their rows."""
+
+    of: tuple[tuple[Trailing, Group, Windows, pl.DataFrame], ...]
+
+    def columns(self, asked: pl.DataFrame) -> pl.DataFrame:
+        """One row per row of `asked`, in its order, with the columns of all; their declared order."""
+        each = (trailing.values(group, over.looked_up(sums, asked)) for trailing, group, over, sums in self.of)
+        return pl.concat(each, how="horizontal")
+
+
+def summed(trailings: Sequence[Trailing], pieces: Iterable[pl.DataFrame], nights: tuple[date, ...]) -> Sums:
+    """The sums of a history that comes in pieces, each with all versions of its rows; a piece is let go of at once."""
+    of = [(trailing, group, trailing.windows(group, nights)) for trailing in trailings for group in trailing.groups]
+    parts: list[list[pl.DataFrame]] = [[] for _ in of]
+    for piece in pieces:
+        for (_, _, over), part in zip(of, parts, strict=True):
+            part.append(over.reduced(piece))
+            if len(part) > _MOST_PARTS:  # what is held stays about as large as the sums
+                part[:] = [over.merged(part)]
+    return Sums(tuple((*each, each[2].merged(part)) for each, part in zip(of, parts, strict=True)))
 
 
 def _name(group: Group, figure: Figure, days: int) -> str:

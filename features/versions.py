@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.exact import in_order
+from features.exact import ascending, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_DAYS = ("event_day", "visible_day")
 
 
 class VersionsTie(Exception):
@@ -20,17 +23,52 @@ class VersionsTie(Exception):
 
 
 def with_superseded_day(rows: pl.DataFrame, key: Sequence[str], known: str) -> pl.DataFrame:
-    """One row per version, by key and known time, with `superseded_day`: when a newer version of it becomes visible.
+    """The rows, one per version, and their order, with `superseded_day`: when a newer version of it becomes visible.
 
     Null for the newest. A version that is superseded on the day on which it becomes visible never counts.
 
     Raises:
         VersionsTie: if two versions of one key have the same known time.
     """
-    versions = in_order(rows, by=key, key=(known,))
+    several = _of_several_versions(rows.select(*_DAYS, *key, known), key, known)
+    versions = in_order(several, by=key, key=(known,))
     refuse_ties(versions, key, known)
     replaced = pl.col("visible_day").shift(-1)  # exact: by key and known time, which are unique
-    return versions.with_columns(superseded_day=pl.when(_next_is_same(key)).then(replaced))
+    found = versions.select("row", day=replaced).filter(versions.select(_next_is_same(key)).to_series())
+    days = pl.repeat(None, rows.height, dtype=pl.Date, eager=True).scatter(found["row"], found["day"])
+    return rows.with_columns(superseded_day=days)
+
+
+def _of_several_versions(rows: pl.DataFrame, key: Sequence[str], known: str) -> pl.DataFrame:
+    """Among others, all rows of keys that have more than one version, each with its position, `row`.
+
+    Few rows of many have, and only those are sorted. Versions of a key share their event day. So two of them either
+    became visible on one day, and stand side by side where rows are in order, or one of them did later than the first
+    rows of that event day. Equal keys are looked for by a number that other keys may share: that only adds rows.
+    """
+    numbered = rows.with_row_index("row")  # exact: only to say where they stand
+    if not rows.select(ascending((*_DAYS, *key, known)).all()).item():
+        return numbered
+    twin = _next_is_same((*_DAYS, *key))
+    late = pl.col("visible_day") > pl.col("visible_day").min().over("event_day")
+    numbers = rows.select(number=_number_of(key), suspect=late | twin)
+    suspects = numbers.filter("suspect")["number"]
+    others = numbers.filter(~pl.col("suspect"))["number"]
+    shared = pl.concat([others.filter(_among(others, suspects)), suspects.filter(suspects.is_duplicated())])
+    return numbered.filter(_among(numbers["number"], shared))
+
+
+def _among(numbers: pl.Series, some: pl.Series) -> pl.Series:
+    return numbers.is_in(some.implode())  # exact: a set, whatever its order
+
+
+def _number_of(key: Sequence[str]) -> pl.Expr:
+    """A number that is equal for equal keys, of which nothing but that is used."""
+    numbers = [pl.col(name).hash(place) for place, name in enumerate(key)]  # exact: only to find what may be equal
+    mixed = numbers[0]
+    for number in numbers[1:]:
+        mixed = mixed ^ number
+    return mixed
 
 
 def newest(rows: pl.DataFrame, key: Sequence[str], known: str) -> pl.DataFrame:

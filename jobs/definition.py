@@ -41,7 +41,11 @@ class JobMissing(Exception):
 
 
 class FeatureModule(Protocol):
-    """What a module in features/ offers for its job; no engine file knows one by name."""
+    """What a module in features/ offers for its job; no engine file knows one by name.
+
+    One that may have millions of rows a night also has `feature_batches(tables, cutoffs, only=None)`: the frame that
+    `build_features` returns, piece by piece, in order. The two give the same rows.
+    """
 
     FEATURE_SET: FeatureSet
     KEY: tuple[str, ...]

@@ -49,8 +49,8 @@ FAILURES: Mapping[str, int] = {
     "features.contract.RowsDiffer": 65,
     "features.exact.NotWhole": 65,
     "features.versions.VersionsTie": 65,
-    "jobs.steps.snapshots.ExtractEmpty": 65,
-    "jobs.steps.snapshots.ExtractTorn": 65,
+    "jobs.steps.tables.ExtractEmpty": 65,
+    "jobs.steps.tables.ExtractTorn": 65,
     "jobs.steps.evaluating.NothingHappened": 65,
     "jobs.steps.gate.RowCountFar": 65,
     "jobs.steps.scoring.LabelsUnseen": 65,
@@ -141,6 +141,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.evidence.golden.GoldenRowsDiffer": 81,
     "jobs.evidence.stages.ReplayDiffers": 81,
     "jobs.store.runs.ScoresDiffer": 81,
+    "models.scorer.EnginesDiffer": 81,
 }
 
 

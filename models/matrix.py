@@ -64,20 +64,37 @@ def check_names(features: Sequence[str], categorical: Sequence[str]) -> None:
         raise FeaturesDiffer(f"features that cannot be trained: {'; '.join(said) or 'there is none'}")
 
 
-def to_matrix(frame: pl.DataFrame, features: Sequence[str], categorical: Iterable[str]) -> Floats:
-    """Rows of `frame`, in its order; only `features` are read, by name.
+def check_values(frame: pl.DataFrame, categorical: Iterable[str]) -> None:
+    """Refuse columns that LightGBM would not read as they are.
 
     Raises:
         FeaturesDiffer: a feature is not a number.
         NotExact: an integer beyond 2^53, a decimal, or an infinity.
         CodesRefused: a categorical feature is not an integer from 0 to 2^31 - 2.
     """
+    _check_types(frame)
+    _check_codes(frame.select(categorical))
+    _check_exact(frame)
+
+
+def to_matrix(frame: pl.DataFrame, features: Sequence[str], categorical: Iterable[str]) -> Floats:
+    """Rows of `frame`, in its order; only `features` are read, by name; errors as those of `check_values`."""
     chosen = frame.select(features)
-    _check_types(chosen)
-    _check_codes(chosen.select(categorical))
-    _check_exact(chosen)
+    check_values(chosen, categorical)
+    return as_matrix(chosen)
+
+
+def as_matrix(chosen: pl.DataFrame) -> Floats:
+    """The rows of a frame that passed `check_values`."""
     floats = chosen.select(pl.all().cast(pl.Float64).fill_null(float("nan")))
     return np.ascontiguousarray(floats.to_numpy(), dtype=np.float64)
+
+
+def as_floats(column: pl.Series) -> Floats:
+    """The values of a column that passed `check_values`."""
+    floats = column.cast(pl.Float64)
+    found = floats.fill_null(float("nan")) if floats.null_count() else floats
+    return found.to_numpy()
 
 
 def to_label(values: pl.Series, *, binary: bool) -> Floats:

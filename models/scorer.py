@@ -1,8 +1,13 @@
-"""The scorer: one raw score a row, the same bits for any number of threads and any batches."""
+"""The scorer: one raw score a row, the same bits for any number of threads, any batches, and whichever engine.
+
+There are two engines: LightGBM's `predict`, and the kernel (`models.kernel`), which takes large nights. Before the
+first score of the kernel counts, it has to give LightGBM's bits: on golden rows, where the model was told of them, and
+on the first rows of the night.
+"""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +15,31 @@ import polars as pl
 
 from models import booster
 from models.booster import Floats, ModelTextRefused
-from models.matrix import FeaturesDiffer, check_features, to_matrix
+from models.golden import bits_differing
+from models.kernel.choice import KERNEL, LIGHTGBM, Kernel, logistic
+from models.matrix import FeaturesDiffer, as_floats, as_matrix, check_features, check_values
+
+_ASKED_ROWS = 1_000  # of the first night that the kernel scores, which LightGBM scores too
+_ASKED_RAW = (-746.0, -709.78271289338409, -40.0, -1.5, -0.1, -1e-300, -0.0, 0.0, 5e-324, 0.3, 1.0, 36.8, 709.8, 1e308)
 
 _OVERFLOW = 709.782712893384  # math.exp raises beyond, where C's exp gives infinity
+
+type _Batch = Callable[[int, int], Floats]
+"""The matrix of the rows from one up to another."""
+type _Read = Callable[[int, int, int], Floats]
+"""The values of one feature in the rows from one up to another."""
+
+
+class EnginesDiffer(Exception):
+    """The kernel gives another raw score than LightGBM's `predict`."""
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """What the kernel of one model was asked already."""
+
+    passed: bool = False
+    logistic: Callable[[Floats], Floats] | None = None
 
 
 @dataclass(frozen=True)
@@ -28,6 +55,11 @@ class Model:
     sigmoid: float
     """Slope of the logistic curve; 0 where the score is the raw score itself."""
     _booster: Any
+    _kernel: Kernel
+    _only: str = ""
+    """The one engine that may score; empty if the rows decide."""
+    _proof: Callable[["Model"], None] | None = None
+    _asked: _Asked = field(default_factory=_Asked, compare=False)
 
     @classmethod
     def load(cls, text: str, features: tuple[str, ...]) -> "Model":
@@ -45,15 +77,37 @@ class Model:
         objective, sigmoid = _objective(header["objective"])
         loaded = booster.load(text)
         codes = tuple(features[index] for index in loaded.categorical())
-        return cls(features, codes, objective, sigmoid, loaded)
+        return cls(features, codes, objective, sigmoid, loaded, Kernel(text))
+
+    def only(self, engine: str) -> "Model":
+        """The same model, scored by one engine, KERNEL or LIGHTGBM of `models.kernel.choice`, whatever the rows."""
+        return replace(self, _only=engine, _proof=None, _asked=_Asked())
+
+    def proven_by(self, proof: Callable[["Model"], None]) -> "Model":
+        """The same model; its kernel, once it is chosen, has to pass `proof` first, as a model that it alone scores."""
+        return replace(self, _proof=proof, _asked=_Asked())
+
+    def engine_for(self, rows: int, threads: int = 1) -> str:
+        """Which engine scores so many rows: `kernel`, or `lightgbm predict` and why."""
+        if self._only:
+            return self._only
+        refused = self._kernel.refused(rows, threads)
+        return f"{LIGHTGBM}: {refused}" if refused else KERNEL
 
     def raw_scores(
-        self, frame: pl.DataFrame, order: Sequence[str] = (), threads: int = 1, batch_rows: int = 65_536
+        self,
+        frame: pl.DataFrame,
+        order: Sequence[str] = (),
+        threads: int = 1,
+        batch_rows: int = 65_536,
+        of_rows: int = 0,
     ) -> Floats:
         """One raw score a row of `frame`, in its order.
 
         `order` are the columns beside the features (night and key), which are set aside. All others must be exactly the
-        features, in their order. Null and NaN are missing. Neither `threads` nor `batch_rows` changes a bit.
+        features, in their order. Null and NaN are missing. Where `frame` is a part of a night, `of_rows` says
+        how many rows that has, so that all parts are scored by one engine. None of the three numbers changes a
+        bit.
 
         Raises:
             FeaturesDiffer, NotExact, CodesRefused: see `models.matrix`.
@@ -62,26 +116,79 @@ class Model:
         if absent:
             raise FeaturesDiffer(f"the frame has no `{absent[0]}`, by which it should be ordered")
         check_features([name for name in frame.columns if name not in order], self.features)
-        return self.raw_of(to_matrix(frame, self.features, self.categorical), threads, batch_rows)
+        chosen = frame.select(self.features)
+        check_values(chosen, self.categorical)
+        columns = chosen.get_columns()
+        return self._scores(
+            rows=chosen.height,
+            batch=lambda start, stop: as_matrix(chosen[start:stop]),
+            read=lambda feature, start, stop: as_floats(columns[feature][start:stop]),
+            threads=threads,
+            batch_rows=batch_rows,
+            of_rows=of_rows,
+        )
 
     def raw_of(self, matrix: Floats, threads: int, batch_rows: int = 65_536) -> Floats:
         """One raw score a row of a matrix that `models.matrix.to_matrix` made."""
-        if batch_rows < 1:
-            raise ValueError(f"a batch has at least 1 row; got {batch_rows}")
-        scores = np.empty(len(matrix), dtype=np.float64)
-        for start in range(0, len(matrix), batch_rows):
-            batch = matrix[start : start + batch_rows]
-            scores[start : start + batch_rows] = booster.raw(self._booster, batch, threads)
+        return self._scores(
+            rows=len(matrix),
+            batch=lambda start, stop: matrix[start:stop],
+            read=lambda feature, start, stop: np.ascontiguousarray(matrix[start:stop, feature]),
+            threads=threads,
+            batch_rows=batch_rows,
+        )
+
+    def _scores(self, rows: int, batch: _Batch, read: _Read, threads: int, batch_rows: int, of_rows: int = 0) -> Floats:
+        if batch_rows < 1 or threads < 1:
+            raise ValueError(f"batches and threads are at least 1; got {batch_rows} rows and {threads}")
+        if self.engine_for(max(rows, of_rows), threads) != KERNEL or not rows:
+            return self._predicted(rows, batch, threads, batch_rows)
+        self._ask_kernel(min(rows, _ASKED_ROWS), batch, read)
+        return self._kernel.scores(read, rows, threads, batch_rows)
+
+    def _predicted(self, rows: int, batch: _Batch, threads: int, batch_rows: int) -> Floats:
+        scores = np.empty(rows, dtype=np.float64)
+        for start in range(0, rows, batch_rows):
+            stop = min(start + batch_rows, rows)
+            scores[start:stop] = booster.raw(self._booster, batch(start, stop), threads)
         return scores
+
+    def _ask_kernel(self, rows: int, batch: _Batch, read: _Read) -> None:
+        """Pass if the kernel has proven itself, now or before.
+
+        Raises:
+            EnginesDiffer: on these rows; or what the proof raises.
+        """
+        if self._asked.passed or self._only:
+            return
+        if self._proof:
+            self._proof(self.only(KERNEL))
+        wrong = bits_differing(self._predicted(rows, batch, 1, rows or 1), self._kernel.scores(read, rows, 1, rows))
+        if wrong:
+            raise EnginesDiffer(
+                f"the kernel gives {wrong} of {rows} rows another raw score than LightGBM; nothing is scored. Remove "
+                "what it keeps compiled (`*.sealed` in NUMBA_CACHE_DIR, or in models/kernel/__pycache__), run again"
+            )
+        self._asked.passed = True
 
     def probability(self, raw: Floats) -> Floats:
         """One score a raw score: its probability if the objective is binary, itself otherwise.
 
         Computed as LightGBM does, with the exponential of the C library, element by element: numpy's own differs in the
-        last bit on some rows.
+        last bit on some rows. Where the kernel scored it does this too, once it has given the same bits.
         """
         if not self.sigmoid:
             return raw.copy()
+        return self._logistic()(np.ascontiguousarray(raw)) if self._asked.passed else self._one_by_one(raw)
+
+    def _logistic(self) -> Callable[[Floats], Floats]:
+        if self._asked.logistic is None:
+            compiled, asked = logistic(self.sigmoid), np.array(_ASKED_RAW)
+            same = not bits_differing(self._one_by_one(asked), compiled(asked))
+            self._asked.logistic = compiled if same else self._one_by_one
+        return self._asked.logistic
+
+    def _one_by_one(self, raw: Floats) -> Floats:
         return np.array([_logistic(self.sigmoid * one) for one in raw.tolist()], dtype=np.float64)
 
 

@@ -23,7 +23,7 @@ from features.flight_delay import FEATURE_SET, KEY
 from jobs.definition import Job, Scoring, load_job
 from jobs.exits import failure_of
 from jobs.settings import Settings, read_settings
-from jobs.steps.scoring import LabelsUnseen, Scored, build_night, load_model, raw_scores, require_seen_labels
+from jobs.steps.scoring import LabelsUnseen, build_night, load_model, raw_scores, require_seen_labels
 from jobs.steps.snapshots import look_again, take_snapshot
 from jobs.store.home import Home, open_home
 from jobs.store.opening import in_store, read_tables
@@ -466,28 +466,24 @@ def test_a_code_that_is_negative_or_beyond_int32_is_refused_by_name(night: Night
         night.raw(night.applied.with_columns(pl.lit(code, pl.Int64).alias(name)))
 
 
-def scored(rows: int, **counts: int) -> Scored:
-    """A scored night of so many rows, with so many labels that training did not see."""
-    inputs = RunInputs("flight_delay", AS_OF, "0" * 64, {}, "0" * 64, "2013-04-10-0123456789ab")
-    features = pl.DataFrame({"flight": range(rows)})
-    return Scored(inputs, features, pl.DataFrame(), (), "", "", counts)
+INPUTS = RunInputs("flight_delay", AS_OF, "0" * 64, {}, "0" * 64, "2013-04-10-0123456789ab")
 
 
 def test_the_declared_share_may_be_unseen_in_each_text_feature_and_no_more() -> None:
     job = replace(JOB, scoring=Scoring(0.1))
 
-    require_seen_labels(job, scored(20, carrier_code=2, dest_code=2))
+    require_seen_labels(job, INPUTS, 20, {"carrier_code": 2, "dest_code": 2})
     with pytest.raises(LabelsUnseen) as refusal:
-        require_seen_labels(job, scored(20, carrier_code=3, origin_code=2, dest_code=20))
+        require_seen_labels(job, INPUTS, 20, {"carrier_code": 3, "origin_code": 2, "dest_code": 20})
 
     assert str(refusal.value) == (
         "flight_delay as of 2013-04-12 has labels that model 2013-04-10-0123456789ab did not see at training: "
         "`carrier_code` in 3 of 20 rows (15.0%); `dest_code` in 20 of 20 rows (100.0%); at most 10.0% may be so "
         "(`scoring.unseen_max`). Look at the source, or train again"
     )
-    require_seen_labels(replace(JOB, scoring=Scoring(1.0)), scored(20, carrier_code=20))
+    require_seen_labels(replace(JOB, scoring=Scoring(1.0)), INPUTS, 20, {"carrier_code": 20})
     with pytest.raises(LabelsUnseen):
-        require_seen_labels(replace(JOB, scoring=Scoring(0.0)), scored(1000, carrier_code=1))
+        require_seen_labels(replace(JOB, scoring=Scoring(0.0)), INPUTS, 1000, {"carrier_code": 1})
 
 
 NEW = """

@@ -19,11 +19,11 @@ from jobs.environment import code, environment, lock_sha256, processor
 from jobs.steps.scoring import (
     PopulationEmpty,
     build_night,
-    column_digests,
     differing_columns,
     load_model,
     raw_scores,
 )
+from jobs.store.batches import column_digests
 from jobs.store.digest import rows_digest
 from jobs.store.objects import read_sealed_rows, write_parquet
 from jobs.store.opening import in_store, read_tables
@@ -31,6 +31,7 @@ from jobs.store.registry import GOLDEN_NIGHT, GOLDEN_ROWS, Golden, read_training
 from jobs.store.snapshots import as_known_on, read_snapshot_at, write_snapshot
 from jobs.warehouse.engine import connect
 from models.golden import bits_differing, choose_rows
+from models.kernel.choice import LIGHTGBM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +86,8 @@ def ready(job: Job, home: Home, version: ModelVersion) -> Ready:
     """
     model = load_model(home, version)
     differences = other_environment(home, version)
-    require_golden_rows(job, home, version, model, differences)
+    require_golden_rows(job, home, version, model.only(LIGHTGBM), differences)
+    model = model.proven_by(lambda by_kernel: require_golden_rows(job, home, version, by_kernel, differences))
     proven_by = [f"{version.golden.rows:,} golden rows"]
     if differences:
         require_golden_night(job, home, version, differences)

@@ -17,6 +17,7 @@ from jobs.exits import Failure, failure_of, known_failures
 from jobs.store.documents import read_document
 from jobs.store.events import PROMOTED, read_chain
 from jobs.store.home import stored_jobs
+from jobs.store.marks import inspect_marks
 from jobs.store.objects import broken_files, require_rows
 from jobs.store.proofs import read_proofs
 from jobs.store.registry import (
@@ -106,6 +107,7 @@ def _look_at_events(seen: _Inspection, job: str) -> None:
 
 def _look_at_snapshot(seen: _Inspection, job: str, as_of: date, folder: Path) -> None:
     seen.read(partial(read_document, folder / "taken.json", "snapshot taken"))
+    seen.read(partial(inspect_marks, folder))
     snapshot = seen.read(partial(read_snapshot, seen.home, job, as_of, folder.name))
     if snapshot:
         seen.expect(snapshot.seals(seen.home).items())

@@ -7,22 +7,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
 
+from features.fitted import Fitted
 from jobs.evidence.golden import golden_rows_differing, other_environment, read_golden_night
 from jobs.steps.scoring import (
-    build_night,
-    column_digests,
     differing_columns,
     load_model,
     matching_features,
+    night_batches,
+    raw_of,
     run_inputs,
-    score_frame,
+    score_batches,
 )
-from jobs.store.digest import TypeNotEncodable, rows_digest, type_name
+from jobs.store.batches import BATCH_ROWS, RowsFile, column_digests, in_batches, in_memory, open_rows_file
+from jobs.store.digest import TypeNotEncodable, combine, rows_digest, type_name
 from jobs.store.documents import read_document
 from jobs.store.events import read_chain
 from jobs.store.objects import (
@@ -31,29 +34,31 @@ from jobs.store.objects import (
     check_seals,
     object_path,
     read_rows,
-    read_sealed_rows,
     require_rows,
 )
-from jobs.store.opening import in_store, read_tables
+from jobs.store.opening import in_store, scan_tables
 from jobs.store.registry import ModelMissing, read_lock_file, read_version
 from jobs.store.runs import FEATURES_FILE, SCORES_FILE, RunDamaged, read_run
 from jobs.store.snapshots import SnapshotMissing, read_snapshot
 from jobs.store.views import open_published, publication_rows, run_rows
 from jobs.warehouse.engine import first_line
+from models.kernel.choice import LIGHTGBM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    import pyarrow as pa
 
     from jobs.definition import Job
     from jobs.evidence.golden import Differences
-    from jobs.steps.scoring import Scored
     from jobs.store.events import Chain
     from jobs.store.home import Home
     from jobs.store.objects import FileSeal
     from jobs.store.registry import ModelVersion
     from jobs.store.runs import Run
     from jobs.store.snapshots import Partition, Snapshot, TableSnapshot
+    from models.booster import Floats
     from models.scorer import Model
 
     type Columns = tuple[tuple[str, str], ...]
@@ -67,13 +72,14 @@ class ReplayDiffers(Exception):
 class Proven:
     """What replays before this one found whole, and none after them looks at again: nothing that is of one run alone.
 
-    Objects by their path, with the columns that their rows have; versions, with their models and what is another here,
-    and those of them whose golden rows gave the same bits; chains of events, by job.
+    Objects by their path, with the columns that their rows have; versions, with their models and what is another here;
+    those of them whose golden rows gave the same bits, by engine, and whose golden night is whole; chains of events.
     """
 
     objects: dict[Path, tuple[FileSeal, Columns]] = field(default_factory=dict)
     versions: dict[tuple[str, str], tuple[ModelVersion, Model, Differences]] = field(default_factory=dict)
-    golden: set[tuple[str, str]] = field(default_factory=set)
+    golden: set[tuple[str, str, str]] = field(default_factory=set)
+    nights: set[tuple[str, str]] = field(default_factory=set)
     chains: dict[str, Chain] = field(default_factory=dict)
 
 
@@ -90,8 +96,9 @@ class Replay:
     taken: Snapshot | None = None
     version: ModelVersion | None = None
     model: Model | None = None
-    frame: pl.DataFrame | None = None
-    scored: Scored | None = None
+    features: RowsFile | None = None
+    raw: Floats | None = None
+    scores: RowsFile | None = None
 
     @property
     def run(self) -> Run:
@@ -181,51 +188,77 @@ def _read_version(replay: Replay) -> tuple[ModelVersion, Model, Differences]:
 def replay_golden_rows(replay: Replay) -> None:
     """The version's golden rows and golden night are whole, and it gives each of the rows the same bits."""
     version = _had(replay.version)
-    named = (replay.job.name, version.version)
-    if named in replay.proven.golden:
-        return
-    differing = golden_rows_differing(replay.job, replay.home, version, _had(replay.model))
-    read_golden_night(replay.home, version)
+    model, named = _had(replay.model), (replay.job.name, version.version)
+    engines = {LIGHTGBM, model.engine_for(replay.run.row_count).partition(":")[0]}  # those that score here
+    for engine in sorted(each for each in engines if (*named, each) not in replay.proven.golden):
+        _require_golden_rows(replay, version, model, engine)
+    if named not in replay.proven.nights:
+        read_golden_night(replay.home, version)
+        replay.proven.nights.add(named)
+
+
+def _require_golden_rows(replay: Replay, version: ModelVersion, model: Model, engine: str) -> None:
+    differing = golden_rows_differing(replay.job, replay.home, version, model.only(engine))
     if differing:
         raise ReplayDiffers(
             f"model {version.version} gives {differing} of {version.golden.rows} golden rows another raw score than "
             "when it was trained"
         )
-    replay.proven.golden.add(named)
+    replay.proven.golden.add((replay.job.name, version.version, engine))
 
 
 def replay_features(replay: Replay) -> None:
-    """The kept features are whole, and the frame, built again, has their digest, column by column."""
+    """The kept features are whole, and the rows, built again, are these, batch by batch and column by column."""
     run = replay.run
-    if FEATURES_FILE in run.files:  # by policy, a run may keep none
-        kept = _kept_rows(replay, FEATURES_FILE)
-        if (rows_digest(kept), column_digests(kept)) != (run.features_digest, run.feature_digests):
-            raise RunDamaged(f"{replay.folder / FEATURES_FILE} has another digest than the manifest beside it says")
+    kept = _kept_file(replay, FEATURES_FILE) if FEATURES_FILE in run.files else None  # by policy, a run may keep none
+    if kept and (kept.digest, kept.columns) != (run.features_digest, run.feature_digests):
+        raise RunDamaged(f"{kept.path} has another digest than the manifest beside it says")
     matching_features(replay.job, _had(replay.version))
-    tables = read_tables(in_store(replay.home), _had(replay.taken))
-    frame = build_night(replay.job, tables, run.inputs.as_of)
-    if rows_digest(frame) != run.features_digest:
-        raise ReplayDiffers(differing_columns(run.feature_digests, column_digests(frame)))
-    replay.frame = frame
+    tables = scan_tables(in_store(replay.home), _had(replay.taken))
+    built = in_batches(night_batches(replay.job, tables, run.inputs.as_of))
+    if kept:
+        _require_same_rows(kept, built)
+    replay.features = kept or in_memory(pl.concat(built))
+    if replay.features.digest != run.features_digest:
+        raise ReplayDiffers(differing_columns(run.feature_digests, replay.features.columns))
 
 
 def replay_raw_scores(replay: Replay) -> None:
-    """The raw scores, computed again, have the digest that was kept."""
-    run = replay.run
-    scored = score_frame(replay.job, _had(replay.frame), run.inputs, _had(replay.version), _had(replay.model))
-    if scored.scores_digest != run.scores_digest:
-        raise ReplayDiffers(f"the scores digest is {scored.scores_digest}, kept was {run.scores_digest}")
-    replay.scored = scored
+    """The raw scores, computed again of rows that are what was built again, have the digest that was kept."""
+    run, features = replay.run, _had(replay.features)
+    fitted = Fitted.from_json(_had(replay.version).fitted)
+    raw = raw_of(replay.job, features, fitted, _had(replay.model))
+    key = [each for each in features.columns if each[0] in replay.job.key]
+    found = combine(len(raw), [*key, *column_digests(pl.DataFrame({"raw_score": raw}))])
+    if found != run.scores_digest:
+        raise ReplayDiffers(f"the scores digest is {found}, kept was {run.scores_digest}")
+    replay.raw = raw
 
 
 def replay_scores(replay: Replay) -> None:
     """The kept table of scores (score, rank and all) is whole, and is the replay's, row by row."""
-    run, scores = replay.run, _had(replay.scored).scores
-    kept = _kept_rows(replay, SCORES_FILE)
-    if (rows_digest(kept), kept.height) != (run.published_digest, run.row_count):
-        raise RunDamaged(f"{replay.folder / SCORES_FILE} has another digest than the manifest beside it says")
-    if rows_digest(scores) != run.published_digest:
-        raise ReplayDiffers(differing_columns(column_digests(kept), column_digests(scores)))
+    run, kept = replay.run, _kept_file(replay, SCORES_FILE)
+    if (kept.digest, kept.rows) != (run.published_digest, run.row_count):
+        raise RunDamaged(f"{kept.path} has another digest than the manifest beside it says")
+    made = score_batches(replay.job, _had(replay.features), _had(replay.raw), run.inputs, _had(replay.model))
+    _require_same_rows(kept, made)
+    replay.scores = kept
+
+
+def _require_same_rows(kept: RowsFile, made: Iterator[pl.DataFrame]) -> None:
+    """Pass if what was made again is what was kept, a batch at a time.
+
+    Raises:
+        ReplayDiffers: naming the columns that differ in the first batch that does.
+    """
+    rows = 0
+    for before, now in zip_longest(kept.batches(), made):
+        if before is None or now is None or before.height != now.height:
+            heights = rows + (0 if before is None else before.height), rows + (0 if now is None else now.height)
+            raise ReplayDiffers(f"{heights[1]} rows or more came out, {heights[0]} or more were kept")
+        if rows_digest(before) != rows_digest(now):
+            raise ReplayDiffers(differing_columns(column_digests(before), column_digests(now)))
+        rows += now.height
 
 
 def replay_published(replay: Replay) -> None:
@@ -270,20 +303,36 @@ def _compare_records(replay: Replay, chain: Chain, con: duckdb.DuckDBPyConnectio
 
 
 def _compare_rows(replay: Replay, chain: Chain, con: duckdb.DuckDBPyConnection, relation: str) -> None:
+    """What analysts see of the run there, in key order, is the kept table (the replay's) and when it was shown."""
     run, column = (replay.run.run_id, "run_id") if relation.endswith("_history") else (replay.run.inputs.as_of, "as_of")
-    seen = con.sql(f'FROM "{relation}" WHERE {column} = $asked', params={"asked": run}).pl()
+    key = ", ".join(f'"{name}"' for name in replay.job.key)
+    asked = f'FROM "{relation}" WHERE {column} = $asked ORDER BY {key}'
+    reader = con.sql(asked, params={"asked": run}).to_arrow_reader(BATCH_ROWS)
     at = datetime.fromisoformat(chain.first_shown()[replay.run.run_id].at)
-    expected = _had(replay.scored).scores.with_columns(scored_at=pl.lit(at, pl.Datetime("us", "UTC")))
-    if rows_digest(seen.sort(replay.job.key)) != rows_digest(expected):
-        raise ReplayDiffers(f"{replay.home.published} shows other rows of the run in {relation}; {_ANEW}")
+    for expected, found in zip_longest(_had(replay.scores).batches(), in_batches(_frames(reader))):
+        shown = None if expected is None else expected.with_columns(scored_at=pl.lit(at, pl.Datetime("us", "UTC")))
+        if shown is None or found is None or rows_digest(found) != rows_digest(shown):
+            raise ReplayDiffers(f"{replay.home.published} shows other rows of the run in {relation}; {_ANEW}")
 
 
-def _kept_rows(replay: Replay, name: str) -> pl.DataFrame:
-    """The rows of one of the run's files, which is bit for bit what its manifest says."""
-    seal = replay.run.files.get(name)
+def _frames(reader: pa.RecordBatchReader) -> Iterator[pl.DataFrame]:
+    """What a reader returns, and after it no row: so there is a frame that says which columns there are.
+
+    `schema.empty_table()` would say so too, and import pandas wherever it is: half a second.
+    """
+    yield from (pl.DataFrame(batch) for batch in reader)
+    yield pl.DataFrame(reader.read_all())
+
+
+def _kept_file(replay: Replay, name: str) -> RowsFile:
+    """One of the run's files, which is bit for bit what its manifest says, and the digests of its rows.
+
+    One batch is held in memory, as when it was written.
+    """
+    seal, path = replay.run.files.get(name), replay.folder / name
     if seal is None:
         raise RunDamaged(f"{replay.folder / 'manifest.json'} names no {name}; restore it from a backup")
-    return read_sealed_rows(replay.folder / name, seal)
+    return open_rows_file(path, seal)
 
 
 def _had[T](left: T | None) -> T:

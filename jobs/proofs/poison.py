@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from jobs.proofs.sources import Source, quoted
+from jobs.warehouse.names import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
+
+    from jobs.proofs.sources import Source
 
 _SMALL = {"TINYINT": 100, "UTINYINT": 200, "SMALLINT": 30_000, "USMALLINT": 60_000}
 _WHOLE = {"INTEGER", "UINTEGER", "BIGINT", "UBIGINT", "HUGEINT", "UHUGEINT"}

@@ -10,6 +10,7 @@ import duckdb
 from jobs.queries.declaration import Known, Role
 from jobs.warehouse.engine import connect, first_line
 from jobs.warehouse.extraction import WarehouseUnavailable
+from jobs.warehouse.names import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -126,11 +127,6 @@ def _copy(con: duckdb.DuckDBPyConnection, source: Source, order: str | None) -> 
 def _types(con: duckdb.DuckDBPyConnection, source: Source) -> dict[str, str]:
     """Column to type, as DuckDB spells it."""
     return {str(name): str(kind) for name, kind, *_ in con.execute(f"DESCRIBE {source.name}").fetchall()}
-
-
-def quoted(name: str) -> str:
-    """A name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _once(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

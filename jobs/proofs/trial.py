@@ -13,8 +13,9 @@ from features.fitted import Fitted
 from jobs.proofs.poison import Edge
 from jobs.proofs.sources import Source, copy_server, copy_sources, sources_of, unchanged
 from jobs.screen import silent
-from jobs.steps.scoring import build_night, column_digests, differing_columns, load_model, raw_scores
+from jobs.steps.scoring import build_night, differing_columns, load_model, raw_scores
 from jobs.steps.snapshots import take_snapshot
+from jobs.store.batches import column_digests
 from jobs.store.home import open_home
 from jobs.store.opening import in_store, read_tables
 from jobs.warehouse.addresses import FileAddress

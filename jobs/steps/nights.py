@@ -17,22 +17,21 @@ from jobs.steps.begun import require_begun
 from jobs.steps.gate import gate_of
 from jobs.steps.scoring import matching_features, run_inputs, score_snapshot, unseen_share
 from jobs.steps.snapshots import find_kept, take_snapshot
-from jobs.store.digest import rows_digest
 from jobs.store.events import NIGHTLY, PUBLISHED, RECORDED, Chain, append, read_chain
 from jobs.store.home import staging
 from jobs.store.locks import Busy, locked
-from jobs.store.objects import check_seals, write_parquet
+from jobs.store.objects import check_seals
 from jobs.store.registry import read_version
-from jobs.store.runs import FEATURES_FILE, SCORES_FILE, Run, ScoresDiffer, find_run, keep_run, read_run, run_folder
+from jobs.store.runs import Run, ScoresDiffer, find_run, keep_run, read_run, run_folder
 from jobs.store.snapshots import read_snapshot
 from jobs.store.views import refresh_views
 from jobs.telling.log import SILENT
 from jobs.warehouse.addresses import publishes_tables
-from jobs.warehouse.engine import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
+    from pathlib import Path
 
     from jobs.definition import Job
     from jobs.evidence.golden import Ready
@@ -261,10 +260,13 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
         snapshot = snapshot_to_score(job, desk.settings, home, chain, as_of, restate=wish.restate, gate=gate, log=log)
         line.update(rows=snapshot.rows, bytes=snapshot.size)
     log = log.of(run_id=run_inputs(job, snapshot, version).run_id)
-    scored = score_snapshot(job, home, snapshot, version, prepared.model, desk.threads, log)
-    with log.phase("keep") as line:
-        run = keep_scored(desk, scored, prepared)
-        line.update(rows=run.row_count, bytes=run.size)
+    with staging(home) as staged:
+        folder = staged / "run"
+        folder.mkdir()
+        scored = score_snapshot(job, home, snapshot, version, prepared.model, folder, desk.threads, log)
+        with log.phase("keep") as line:
+            run = keep_scored(desk, scored, folder, prepared)
+            line.update(rows=run.row_count, bytes=run.size)
     reach("run-kept")
     with log.phase("publish"):
         status = _show(desk, chain, run, wish, rows_accepted=bool(gate.far))
@@ -347,11 +349,11 @@ def snapshot_to_score(
         if kept is not None and (gate is None or gate.lets_through(kept)):
             return kept
     require = gate.require_usual if gate else None
-    return take_snapshot(job, settings, home, as_of, require=require, log=log).snapshot
+    return take_snapshot(job, settings, home, as_of, require=require, recognise=not restate, log=log).snapshot
 
 
-def keep_scored(desk: Desk, scored: Scored, prepared: Ready) -> Run:
-    """Keep a run's files, manifest and execution record; one that is kept already must have the same scores.
+def keep_scored(desk: Desk, scored: Scored, folder: Path, prepared: Ready) -> Run:
+    """Keep a run's written files with manifest and execution record; one that is kept must have the same scores.
 
     Raises:
         ScoresDiffer: if it has not.
@@ -365,26 +367,17 @@ def keep_scored(desk: Desk, scored: Scored, prepared: Ready) -> Run:
             )
         check_seals({run_folder(desk.home, kept.inputs) / name: seal for name, seal in kept.files.items()})
         return kept
-    with staging(desk.home) as staged:
-        folder = staged / "run"
-        folder.mkdir()
-        con = connect()
-        files = {
-            SCORES_FILE: write_parquet(con, scored.scores, folder / SCORES_FILE),
-            FEATURES_FILE: write_parquet(con, scored.features, folder / FEATURES_FILE),
-        }
-        con.close()
-        reach("run-files-written")
-        run = Run(
-            inputs=scored.inputs,
-            row_count=scored.scores.height,
-            feature_digests=scored.feature_digests,
-            features_digest=scored.features_digest,
-            scores_digest=scored.scores_digest,
-            published_digest=rows_digest(scored.scores),
-            files=files,
-        )
-        keep_run(desk.home, run, folder, _execution(desk, scored, prepared))
+    reach("run-files-written")
+    run = Run(
+        inputs=scored.inputs,
+        row_count=scored.scores.rows,
+        feature_digests=scored.features.columns,
+        features_digest=scored.features.digest,
+        scores_digest=scored.scores_digest,
+        published_digest=scored.scores.digest,
+        files={rows.path.name: rows.seal for rows in (scored.scores, scored.features)},
+    )
+    keep_run(desk.home, run, folder, _execution(desk, scored, prepared))
     return run
 
 
@@ -397,6 +390,7 @@ def _execution(desk: Desk, scored: Scored, prepared: Ready) -> dict[str, Json]:
         "host": host(),
         "lock_sha256": lock_sha256(),
         "processor": processor(),
+        "scored_by": prepared.model.engine_for(scored.features.rows, desk.threads),
         "threads": desk.threads,
         "unseen_labels": dict(scored.unseen),
     }

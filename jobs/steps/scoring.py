@@ -5,23 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
-from features.contract import type_text
+from features.contract import RowsDiffer, type_text
+from features.exact import ascending
 from features.fitted import Fitted, unseen
-from jobs.store.digest import column_digest, rows_digest, type_name
-from jobs.store.opening import in_store, read_tables
+from jobs.store.batches import write_batches
+from jobs.store.digest import rows_digest
+from jobs.store.opening import in_store, scan_tables
 from jobs.store.registry import read_model_text
-from jobs.store.runs import RunInputs, run_folder
+from jobs.store.runs import FEATURES_FILE, SCORES_FILE, RunInputs, run_folder
 from jobs.telling.log import SILENT
 from models.scorer import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import date
+    from pathlib import Path
+
+    import numpy.typing as npt
 
     from features.contract import FeatureSet
     from jobs.definition import Job
+    from jobs.store.batches import RowsFile
     from jobs.store.home import Home
     from jobs.store.registry import ModelVersion
     from jobs.store.snapshots import Snapshot
@@ -51,13 +58,11 @@ class ScoreNotFinite(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One night's features and scores, one row per entity in key order, not yet kept."""
+    """One night's features and scores, one row per entity in key order: written, not yet kept."""
 
     inputs: RunInputs
-    features: pl.DataFrame
-    scores: pl.DataFrame
-    feature_digests: tuple[tuple[str, str, str], ...]
-    features_digest: str
+    features: RowsFile
+    scores: RowsFile
     scores_digest: str
     unseen: Mapping[str, int]
 
@@ -80,10 +85,11 @@ def score_snapshot(
     snapshot: Snapshot,
     version: ModelVersion,
     model: Model,
+    folder: Path,
     threads: int = 1,
     log: Log = SILENT,
 ) -> Scored:
-    """Build the features of the snapshot's night and score them with the model of the version.
+    """Write the features of the snapshot's night, and their scores by the model of the version, into a folder.
 
     Raises:
         PopulationEmpty: if there is nothing to score.
@@ -93,15 +99,19 @@ def score_snapshot(
     """
     require_same_sql(snapshot, version)
     matching_features(job, version)
+    inputs, fitted = run_inputs(job, snapshot, version), Fitted.from_json(version.fitted)
     with log.phase("features") as line:
-        frame = build_night(job, read_tables(in_store(home), snapshot), snapshot.as_of)
-        line.update(rows=frame.height)
+        frames = night_batches(job, scan_tables(in_store(home), snapshot), snapshot.as_of)
+        features = write_batches(frames, folder / FEATURES_FILE)
+        line.update(rows=features.rows, bytes=features.seal.size)
+    if not run_folder(home, inputs).is_dir():
+        missing = unseen_labels(features, fitted)
+        require_seen_labels(job, inputs, features.rows, missing)
     with log.phase("score") as line:
-        scored = score_frame(job, frame, run_inputs(job, snapshot, version), version, model, threads)
-        line.update(rows=scored.scores.height)
-    if not run_folder(home, scored.inputs).is_dir():
-        require_seen_labels(job, scored)
-    return scored
+        raw = raw_of(job, features, fitted, model, threads)
+        scores = write_batches(score_batches(job, features, raw, inputs, model), folder / SCORES_FILE)
+        line.update(rows=scores.rows, bytes=scores.seal.size)
+    return Scored(inputs, features, scores, scores.digest_of([*job.key, "raw_score"]), unseen_labels(features, fitted))
 
 
 def require_same_sql(snapshot: Snapshot, version: ModelVersion) -> None:
@@ -139,11 +149,45 @@ def build_night(
     if frame.height == 0 and only is not None:
         raise PopulationEmpty(f"{job.name} has none of the rows that were asked for as of {as_of}; ask for others")
     if frame.height == 0:
-        raise PopulationEmpty(
-            f"{job.name} has nothing to score as of {as_of}; if that is right, close the night: "
-            f"score skip {job.name} --as-of {as_of} --reason '...'"
-        )
+        raise _nothing_to_score(job, as_of)
     return module.FEATURE_SET.conform(frame, job.key)
+
+
+def night_batches(job: Job, tables: Mapping[str, pl.LazyFrame], as_of: date) -> Iterator[pl.DataFrame]:
+    """The same frame in batches, one after the other, where the job's module builds so; else in one."""
+    module = job.features()
+    if not hasattr(module, "feature_batches"):
+        yield build_night(job, tables, as_of)
+        return
+    rows, last = 0, None
+    for frame in module.feature_batches(tables, [job.cutoff(as_of)]):
+        if frame.height:
+            batch = module.FEATURE_SET.conform(frame, job.key)
+            last = follows(batch, job.key, last)
+            rows += batch.height
+            yield batch
+    if not rows:
+        raise _nothing_to_score(job, as_of)
+
+
+def follows(batch: pl.DataFrame, key: tuple[str, ...], last: pl.DataFrame | None) -> pl.DataFrame:
+    """The last key of a batch, whose keys come one after the other, the first of them after `last`.
+
+    Raises:
+        RowsDiffer: if they do not.
+    """
+    keys = batch.select("as_of", *key)
+    both = keys if last is None else pl.concat([last, keys])
+    if not both.select(ascending(both.columns).all()).item():
+        raise RowsDiffer(f"the rows of a batch of features do not come in the order of as_of, {', '.join(key)}")
+    return keys.tail(1)
+
+
+def _nothing_to_score(job: Job, as_of: date) -> PopulationEmpty:
+    return PopulationEmpty(
+        f"{job.name} has nothing to score as of {as_of}; if that is right, close the night: "
+        f"score skip {job.name} --as-of {as_of} --reason '...'"
+    )
 
 
 def load_model(home: Home, version: ModelVersion) -> Model:
@@ -152,45 +196,75 @@ def load_model(home: Home, version: ModelVersion) -> Model:
 
 
 def raw_scores(
-    job: Job, frame: pl.DataFrame, fitted: Fitted, model: Model, threads: int = 1, batch_rows: int = 65_536
+    job: Job,
+    frame: pl.DataFrame,
+    fitted: Fitted,
+    model: Model,
+    threads: int = 1,
+    batch_rows: int = 65_536,
+    of_rows: int = 0,
 ) -> Floats:
     """One raw score a row of a feature frame, in its order: what training learnt is applied, then the model scores.
+
+    `of_rows` are those of the whole night, where the frame is a part of it: they decide which engine scores.
 
     Raises:
         ColumnsDiffer: if that leaves other columns or types than the feature set's; a model knows names only.
     """
     module = job.features()
     applied = module.FEATURE_SET.coded().conform(module.apply(frame, fitted), job.key)
-    return model.raw_scores(applied, order=("as_of", *job.key), threads=threads, batch_rows=batch_rows)
+    order = ("as_of", *job.key)
+    return model.raw_scores(applied, order=order, threads=threads, batch_rows=batch_rows, of_rows=of_rows)
 
 
-def score_frame(
-    job: Job, frame: pl.DataFrame, inputs: RunInputs, version: ModelVersion, model: Model, threads: int = 1
-) -> Scored:
-    """Score a feature frame with the model of a version."""
-    scores = score_table(job, frame, version, model, threads)
-    return Scored(
-        inputs=inputs,
-        features=frame,
-        scores=scores.with_columns(run_id=pl.lit(inputs.run_id)),
-        feature_digests=column_digests(frame),
-        features_digest=rows_digest(frame),
-        scores_digest=scores_digest(scores, job.key),
-        unseen=unseen(frame, Fitted.from_json(version.fitted)),
-    )
+def raw_of(job: Job, features: RowsFile, fitted: Fitted, model: Model, threads: int = 1) -> Floats:
+    """One raw score a row of a file of features, in its order, scored a batch at a time.
+
+    Raises:
+        ScoreNotFinite: if one is NaN or infinite.
+    """
+    every = (raw_scores(job, frame, fitted, model, threads, of_rows=features.rows) for frame in features.batches())
+    raw = np.concatenate(list(every))
+    if not np.isfinite(raw).all():
+        raise ScoreNotFinite("the model gave a raw score that is NaN or infinite; nothing is published")
+    return raw
 
 
-def require_seen_labels(job: Job, scored: Scored) -> None:
+def score_batches(job: Job, features: RowsFile, raw: Floats, inputs: RunInputs, model: Model) -> Iterator[pl.DataFrame]:
+    """The table of scores, one row per row of features and in their order, in batches."""
+    rank, begin = ranks(raw), 0
+    for keys in features.batches([*job.key, "as_of"]):
+        part = slice(begin, begin + keys.height)
+        yield _scores(keys, model.probability(raw[part]), raw[part], rank[part], inputs.model_version).with_columns(
+            run_id=pl.lit(inputs.run_id)
+        )
+        begin += keys.height
+
+
+def ranks(raw: Floats) -> npt.NDArray[np.int64]:
+    """1 for the highest raw score, and so on; ties by where they stand, which is key order."""
+    rank = np.empty(len(raw), dtype=np.int64)
+    rank[np.argsort(-raw, kind="stable")] = np.arange(1, len(raw) + 1)
+    return rank
+
+
+def unseen_labels(features: RowsFile, fitted: Fitted) -> Mapping[str, int]:
+    """How many rows of each text feature hold a label that training did not see; a null is none."""
+    texts = [name for name, _ in fitted.labels]
+    counts = [unseen(frame, fitted) for frame in features.batches(texts)] if texts else []
+    return {name: sum(each[name] for each in counts) for name in texts}
+
+
+def require_seen_labels(job: Job, inputs: RunInputs, rows: int, missing: Mapping[str, int]) -> None:
     """Pass if, in each text feature, at most the declared share of the night's rows has a label that training lacked.
 
     Raises:
         LabelsUnseen: naming the features, with counts and shares; never the labels, which are contents of rows.
     """
-    rows, most = scored.features.height, job.scoring.unseen_max
-    past = [(name, count) for name, count in scored.unseen.items() if count > most * rows]
+    most = job.scoring.unseen_max
+    past = [(name, count) for name, count in missing.items() if count > most * rows]
     if past:
         said = "; ".join(f"`{name}` in {count} of {rows} rows ({count / rows:.1%})" for name, count in past)
-        inputs = scored.inputs
         raise LabelsUnseen(
             f"{job.name} as of {inputs.as_of} has labels that model {inputs.model_version} did not see at training: "
             f"{said}; at most {most:.1%} may be so (`scoring.unseen_max`). Look at the source, or train again"
@@ -199,28 +273,26 @@ def require_seen_labels(job: Job, scored: Scored) -> None:
 
 def unseen_share(scored: Scored) -> float:
     """The share of a night's rows with a label that training lacked, in the text feature with most of them."""
-    return max(scored.unseen.values(), default=0) / scored.features.height
+    return max(scored.unseen.values(), default=0) / scored.features.rows
 
 
 def score_table(job: Job, frame: pl.DataFrame, version: ModelVersion, model: Model, threads: int = 1) -> pl.DataFrame:
     """One row per row of a night's feature frame, in key order: its scores, all that is published but the run's id."""
-    raw = raw_scores(job, frame, Fitted.from_json(version.fitted), model, threads)
-    scores = frame.select(
-        *job.key,
-        "as_of",
-        score=pl.Series(model.probability(raw), dtype=pl.Float64),
-        raw_score=pl.Series(raw, dtype=pl.Float64),
-        rank=pl.lit(0, pl.Int64),
-        model_version=pl.lit(version.version),
-    )
-    if not scores.select(pl.col("raw_score").is_finite().all()).item():
+    in_order = frame.sort("as_of", *job.key)
+    raw = raw_scores(job, in_order, Fitted.from_json(version.fitted), model, threads)
+    if not np.isfinite(raw).all():
         raise ScoreNotFinite(f"model {version.version} gave a raw score that is NaN or infinite; nothing is published")
-    return _ranked(scores, job.key)
+    keys = in_order.select(*job.key, "as_of")
+    return _scores(keys, model.probability(raw), raw, ranks(raw), version.version)
 
 
-def column_digests(frame: pl.DataFrame) -> tuple[tuple[str, str, str], ...]:
-    """Name, type and digest of each column of a frame."""
-    return tuple((s.name, type_name(s.dtype), column_digest(s)) for s in frame.get_columns())
+def _scores(keys: pl.DataFrame, score: Floats, raw: Floats, rank: npt.NDArray[np.int64], version: str) -> pl.DataFrame:
+    return keys.with_columns(
+        score=pl.Series(score, dtype=pl.Float64),
+        raw_score=pl.Series(raw, dtype=pl.Float64),
+        rank=pl.Series(rank, dtype=pl.Int64),
+        model_version=pl.lit(version),
+    )
 
 
 def differing_columns(kept: Sequence[tuple[str, str, str]], now: Sequence[tuple[str, str, str]]) -> str:
@@ -233,12 +305,6 @@ def differing_columns(kept: Sequence[tuple[str, str, str]], now: Sequence[tuple[
 def scores_digest(scores: pl.DataFrame, key: tuple[str, ...]) -> str:
     """The digest over key and raw score, in key order."""
     return rows_digest(scores.select(*key, "raw_score"))
-
-
-def _ranked(scores: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
-    """The scores in key order, with 1 for the highest raw score; ties in key order."""
-    by_score = scores.sort(["raw_score", *key], descending=[True, *(False for _ in key)])
-    return by_score.with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int64)).sort(key)
 
 
 def _difference(feature_set: FeatureSet, version: ModelVersion) -> str:

@@ -6,22 +6,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from jobs.environment import environment, host
 from jobs.kill_points import reach
 from jobs.queries.released import require_released
 from jobs.steps.begun import require_begun
-from jobs.store.digest import type_name
+from jobs.steps.tables import Reading, read_table
 from jobs.store.home import staging
 from jobs.store.ledger import Comparison, compare
+from jobs.store.marks import known_tables, marks_document
 from jobs.store.objects import ObjectStore
 from jobs.store.opening import read_tables, rows_at, stored_rows
-from jobs.store.partitions import by_bucket, by_days, finite
 from jobs.store.snapshots import (
-    Partition,
     Snapshot,
-    TableSnapshot,
     Taken,
     keep_snapshot,
     kept_snapshots,
@@ -40,33 +36,34 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from pathlib import Path
 
+    import polars as pl
+
     from jobs.definition import Job
     from jobs.queries.check import Query
     from jobs.settings import Settings
+    from jobs.steps.tables import TableRead
     from jobs.store.documents import Json
     from jobs.store.home import Home
+    from jobs.store.marks import TableMarks
     from jobs.store.opening import Locate
     from jobs.telling.log import Log
     from jobs.warehouse.bounds import Bounds
     from jobs.warehouse.extraction import Extraction
 
 
-class ExtractEmpty(Exception):
-    """A table of the job has no rows within its bounds."""
-
-
-class ExtractTorn(Exception):
-    """The rows that arrived are not as many as the warehouse counted."""
-
-
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at the warehouse: what it holds, and what differs from an earlier snapshot, if there is one."""
+    """One look at the warehouse: what it holds, and what differs from an earlier snapshot, if there is one.
+
+    `recognised` partitions have the marks of rows that the earlier snapshot read, and were not read again.
+    """
 
     snapshot: Snapshot
     compared_with: Snapshot | None
     comparison: Comparison | None
     new_objects: int
+    recognised: int
+    marks: Mapping[str, TableMarks]
     kept: bool
 
 
@@ -76,7 +73,7 @@ def look(job: Job, settings: Settings, home: Home, as_of: date, *, fresh: bool, 
     if fresh:
         return look_again(job, settings, home, as_of)
     kept = find_kept(job, home, as_of, first_night=as_of)
-    return Look(kept, None, None, 0, kept=True) if kept else take_snapshot(job, settings, home, as_of, log=log)
+    return Look(kept, None, None, 0, 0, {}, kept=True) if kept else take_snapshot(job, settings, home, as_of, log=log)
 
 
 def find_kept(job: Job, home: Home, as_of: date, *, first_night: date) -> Snapshot | None:
@@ -99,14 +96,16 @@ def take_snapshot(
     *,
     first_night: date | None = None,
     require: Callable[[Snapshot], None] | None = None,
+    recognise: bool = False,
     log: Log = SILENT,
 ) -> Look:
     """Look at the warehouse as of a date and keep what was seen, for features of the nights from `first_night` on.
 
-    What `require` refuses is not kept.
+    What `require` refuses is not kept. With `recognise`, partitions that have the marks of an earlier look are not read
+    again (docs/decisions/0016-marks.md).
     """
     log = log.of(job=job.name, as_of=as_of)
-    with _look(job, settings, home, as_of, first_night or as_of, log) as (look, store, staged):
+    with _look(job, settings, home, as_of, first_night or as_of, recognise=recognise, log=log) as (look, store, staged):
         if require:
             require(look.snapshot)
         lay_there = store.keep()
@@ -114,7 +113,8 @@ def take_snapshot(
         tables = tuple(with_seals(table, lay_there) for table in look.snapshot.tables)
         snapshot = replace(look.snapshot, tables=tables)
         if not snapshot_folder(home, job.name, as_of, snapshot.digest).exists():
-            keep_snapshot(home, snapshot, staged, _taken(look, settings.clock()))
+            marks = marks_document(snapshot, look.marks, job.horizon_days)
+            keep_snapshot(home, snapshot, staged, _taken(look, settings.clock()), marks)
     return replace(look, snapshot=snapshot, kept=True)
 
 
@@ -140,7 +140,14 @@ def looking(job: Job, settings: Settings, home: Home, as_of: date) -> Iterator[t
 
 @contextmanager
 def _look(
-    job: Job, settings: Settings, home: Home, as_of: date, first_night: date, log: Log = SILENT
+    job: Job,
+    settings: Settings,
+    home: Home,
+    as_of: date,
+    first_night: date,
+    *,
+    recognise: bool = False,
+    log: Log = SILENT,
 ) -> Iterator[tuple[Look, ObjectStore, Path]]:
     queries = job.queries()
     for query in queries:
@@ -150,15 +157,22 @@ def _look(
         store = ObjectStore(home.objects, staged)
         for snapshot in earlier:
             store.known |= {part.digest: part.seal for table in snapshot.tables for part in table.partitions}
+        known = known_tables(home, earlier, job.horizon_days) if recognise else {}
         asks = bounded(queries, as_of, first_night, job.horizon_days)
         with open_warehouse(settings.warehouse, job, asks, staged) as extraction:
             types = _source_types(home, job.name, [query for query, _ in asks], extraction)
-            tables = tuple(_tables(asks, extraction, store, types, log))
-        snapshot = Snapshot(job.name, as_of, first_night, job.calendar.zone_name, tables)
+            read = Reading(extraction, store, types, known, as_of)
+            tables = tuple(_tables(asks, read, log))
+        snapshot = Snapshot(job.name, as_of, first_night, job.calendar.zone_name, tuple(each.table for each in tables))
         before = earlier[0] if earlier else None
         found = compare(before, snapshot, stored_rows(home), rows_at(store.path)) if before else None
         new = len(list(staged.glob("*.parquet")))
-        yield Look(snapshot, before, found, new, kept=False), store, staged
+        marks = {each.table.name: each.marks for each in tables}
+        yield (
+            Look(snapshot, before, found, new, sum(each.recognised for each in tables), marks, kept=False),
+            store,
+            staged,
+        )
 
 
 def _to_compare(home: Home, job: str, as_of: date, first_night: date) -> list[Snapshot]:
@@ -203,78 +217,13 @@ def _last_types(home: Home, job: str, queries: Sequence[Query]) -> Iterator[tupl
                 yield waiting.pop(same), taken, dict(table.source_types)
 
 
-def _tables(
-    bounded: Sequence[tuple[Query, Bounds]],
-    extraction: Extraction,
-    store: ObjectStore,
-    types: Mapping[str, Mapping[str, str]],
-    log: Log,
-) -> Iterator[TableSnapshot]:
-    """Extract table after table; errors as `_table`."""
-    for query, bounds in bounded:
+def _tables(asks: Sequence[tuple[Query, Bounds]], reading: Reading, log: Log) -> Iterator[TableRead]:
+    """Read table after table; errors as `read_table`."""
+    for query, bounds in asks:
         with log.timed("table", phase="snapshot", table=query.table) as line:
-            table = _table(query, bounds, extraction, store, types[query.table])
-            line.update(rows=table.rows, bytes=table.size)
-        yield table
-
-
-def _table(
-    query: Query, bounds: Bounds, extraction: Extraction, store: ObjectStore, types: Mapping[str, str]
-) -> TableSnapshot:
-    """Extract one table into staged objects.
-
-    Raises:
-        ExtractEmpty, ExtractTorn, KeyBroken, NotFinite, SourceDiffers: what is wrong with the data, with figures.
-    """
-    counted = extraction.check_keys(query, bounds)
-    if counted == 0:
-        raise ExtractEmpty(
-            f"{query.path.name} returned no rows as of {bounds.cutoff}{_span(bounds)}; is the warehouse loaded?"
-        )
-    schema: dict[str, pl.DataType] = {}
-    partitions: list[Partition] = []
-    for event_day, visible_day, bucket, rows in _pieces(query, bounds, extraction):
-        digest, seal = store.put(rows)
-        schema = dict(rows.schema)
-        partitions.append(Partition(event_day, visible_day, bucket, rows.height, digest, seal))
-    arrived = sum(part.rows for part in partitions)
-    if arrived != counted:
-        raise ExtractTorn(
-            f"{query.path.name}: {arrived} rows arrived of the {counted} that the warehouse counted; run again"
-        )
-    reach("table-extracted")
-    return TableSnapshot(
-        name=query.table,
-        version=query.version,
-        sql_fingerprint=query.fingerprint,
-        role=query.declaration.role.value,
-        known=query.declaration.known.value,
-        known_time=query.declaration.known_time,
-        key=query.declaration.key,
-        order=query.order,
-        columns=tuple((name, type_name(dtype)) for name, dtype in schema.items()),
-        start=bounds.start,
-        end=bounds.end,
-        partitions=tuple(partitions),
-        source_types=tuple(sorted(types.items())),
-    )
-
-
-def _pieces(
-    query: Query, bounds: Bounds, extraction: Extraction
-) -> Iterator[tuple[date | None, date | None, int | None, pl.DataFrame]]:
-    batches = (finite(batch, query.path.name) for batch in extraction.rows(query, bounds))
-    if bounds.start is None:
-        whole = pl.concat(list(batches), rechunk=True)
-        for bucket, rows in by_bucket(whole, query.declaration.key):
-            yield None, None, bucket, rows
-        return
-    for event_day, visible_day, rows in by_days(batches):
-        yield event_day, visible_day, None, rows
-
-
-def _span(bounds: Bounds) -> str:
-    return f" for the days from {bounds.start} to before {bounds.end}" if bounds.start else ""
+            read = read_table(query, bounds, reading)
+            line.update(rows=read.table.rows, bytes=read.table.size, recognised=read.recognised)
+        yield read
 
 
 def _taken(look: Look, at: datetime) -> dict[str, Json]:
@@ -286,5 +235,6 @@ def _taken(look: Look, at: datetime) -> dict[str, Json]:
         "host": host(),
         "mutations": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
         "new_objects": look.new_objects,
+        "recognised": look.recognised,
         "taken_at": at.isoformat(),
     }

@@ -99,10 +99,15 @@ def _damaged(path: Path, what: str) -> ObjectDamaged:
 def write_parquet(con: duckdb.DuckDBPyConnection, frame: pl.DataFrame, path: Path) -> FileSeal:
     """Write a frame in its order, durably: equal rows give equal bytes, for any number of threads."""
     con.register("rows_to_write", frame.rechunk())  # where chunks end would move where row groups end
-    con.execute(f"COPY (FROM rows_to_write) TO '{_quoted(path)}' ({PARQUET})")
+    copy_parquet(con, path)
     con.unregister("rows_to_write")
     sync_file(path)
     return seal_of(path)
+
+
+def copy_parquet(con: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Write the rows that are registered as `rows_to_write`."""
+    con.execute(f"COPY (FROM rows_to_write) TO '{_quoted(path)}' ({PARQUET})")
 
 
 def _quoted(path: Path | str) -> str:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from jobs.store.home import Home
 
 
+MARKS_FILE = "marks.json"
+MARKS = "snapshot marks"
 _DIGEST_DIGITS = 64
 
 
@@ -160,10 +162,17 @@ def snapshot_folder(home: Home, job: str, as_of: date, digest: str) -> Path:
     return home.snapshots(job, as_of) / digest
 
 
-def keep_snapshot(home: Home, snapshot: Snapshot, staged: Path, taken: dict[str, Json]) -> None:
-    """Write the manifest, last of all, and beside it when it was taken; the objects lie in the store already."""
+def keep_snapshot(
+    home: Home, snapshot: Snapshot, staged: Path, taken: dict[str, Json], marks: dict[str, Json] | None = None
+) -> None:
+    """Write the manifest, last of all, and beside it when it was taken, and the marks by which rows are recognised.
+
+    The objects lie in the store already.
+    """
     folder = staged / "snapshot"
     folder.mkdir()
+    if marks:
+        write_document(folder / MARKS_FILE, MARKS, marks)
     write_document(folder / "taken.json", "snapshot taken", taken)
     write_document(folder / "manifest.json", "snapshot", _to_json(snapshot))
     reach("snapshot-beside")

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from jobs.queries.declaration import Role
+from jobs.warehouse.names import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +81,7 @@ def days_sql(query: Query, bounds: Bounds, calendar: Calendar, horizon_days: int
 def _day(column: str, calendar: Calendar, first: date, last: date) -> str:
     """The day of an instant: whole days since the beginning of the stretch of equally long days that it lies in."""
     runs = calendar.runs(first, last)
-    name = '"' + column.replace('"', '""') + '"'
+    name = quoted(column)
     cases = "".join(
         f"WHEN {name} >= TIMESTAMPTZ '{run.begins.isoformat()}' THEN DATE '{run.first}' + CAST("
         f"(epoch_us({name}) - {int(run.begins.timestamp()) * 1_000_000}) // {run.day_us} AS INTEGER) "

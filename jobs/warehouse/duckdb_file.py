@@ -16,8 +16,8 @@ from jobs.warehouse.extraction import (
     WarehouseUnavailable,
     body,
     missing_columns,
-    quoted,
 )
+from jobs.warehouse.names import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,7 @@ class FileOrigin:
 
     con: duckdb.DuckDBPyConnection
     calendar: Calendar
+    staged: bool = False
 
     def relation(self, query: Query) -> str:
         """The query itself."""

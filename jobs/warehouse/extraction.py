@@ -15,6 +15,7 @@ import duckdb
 from jobs.queries.source import QueryRefused
 from jobs.warehouse.bounds import days_sql
 from jobs.warehouse.engine import first_line
+from jobs.warehouse.names import names, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,6 +56,10 @@ class Origin(Protocol):
     @property
     def con(self) -> duckdb.DuckDBPyConnection:
         """The connection that sees them."""
+
+    @property
+    def staged(self) -> bool:
+        """Whether the rows lie there as tables, so that asking for them again costs no query."""
 
     def relation(self, query: Query) -> str:
         """The query's rows within the bounds that they are asked for, as SQL that may stand after FROM."""
@@ -98,15 +103,28 @@ class Extraction:
         Raises:
             SourceDiffers: if a source column or table is missing, or a value has no place in its declared type.
         """
+        return self.stream(query, bounds, self._ordered(query, bounds))
+
+    def none_of(self, query: Query, bounds: Bounds) -> Iterator[pl.DataFrame]:
+        """One batch without rows, which says which columns there would be; errors as `rows`."""
+        return self.stream(query, bounds, f"SELECT * FROM ({self._ordered(query, bounds)}) LIMIT 0")  # noqa: S608
+
+    def stream(self, query: Query, bounds: Bounds, text: str) -> Iterator[pl.DataFrame]:
+        """What a text over the query's relation returns, in batches; at least one, which may have no row."""
         with self._source_errors(query, bounds):
             import polars as pl  # noqa: PLC0415  only here
 
-            reader = self._relation(self._ordered(query, bounds), query, bounds).to_arrow_reader(_BATCH_ROWS)
+            reader = self._relation(text, query, bounds).to_arrow_reader(_BATCH_ROWS)
             batches = (pl.from_arrow(batch) for batch in reader)
             first = next(batches, None)
             if first is None:  # `schema.empty_table()` would import pandas, where there is one: half a second
                 first = pl.from_arrow(reader.read_all())
             yield from (frame for frame in chain((first,), batches) if isinstance(frame, pl.DataFrame))
+
+    def run(self, query: Query, bounds: Bounds, text: str) -> None:
+        """Execute a text over the query's relation."""
+        with self._source_errors(query, bounds):
+            self.con.execute(text, dict(self.origin.parameters(query, bounds)))
 
     def check_columns(self, query: Query, bounds: Bounds) -> None:
         """Pass if the warehouse has the tables and columns that the query names; reads no row; errors as `rows`."""
@@ -114,12 +132,14 @@ class Extraction:
             self._relation(f"EXPLAIN {self._ordered(query, bounds)}", query, bounds).fetchall()
 
     def _ordered(self, query: Query, bounds: Bounds) -> str:
-        event_day, visible_day = days_sql(query, bounds, self.calendar, self.horizon_days)
-        order = ", ".join(f'"{name}"' for name in query.order)
         return (
-            f"SELECT {event_day} AS event_day, {visible_day} AS visible_day, source.* "  # noqa: S608  checked SQL
-            f"FROM {self.origin.relation(query)} AS source ORDER BY event_day, visible_day, {order}"
+            f"SELECT {self.days(query, bounds)}, source.* FROM {self.origin.relation(query)} AS source {order(query)}"  # noqa: S608  checked SQL
         )
+
+    def days(self, query: Query, bounds: Bounds) -> str:
+        """The day columns of the query's rows, as SQL selects them."""
+        event_day, visible_day = days_sql(query, bounds, self.calendar, self.horizon_days)
+        return f"{event_day} AS event_day, {visible_day} AS visible_day"
 
     def check_keys(self, query: Query, bounds: Bounds) -> int:
         """Refuse null and repeated keys, and versions of one row at different event times; returns the row count.
@@ -129,8 +149,8 @@ class Extraction:
             SourceDiffers: if a date or an instant is infinite, or not in the years 1 to 9999.
         """
         declaration = query.declaration
-        versions = [declaration.known_time] if declaration.known == "appended" and declaration.known_time else []
-        rows, nulls = self._one(query, bounds, _NULL_KEYS.format(nulls=_any_null([*declaration.key, *versions])))
+        versions = versioned(query)
+        rows, nulls = self._one(query, bounds, _NULL_KEYS.format(nulls=_any_null(query)))
         self._check_spans(query, bounds)
         same = self._one(query, bounds, _REPEATED.format(key=names([*declaration.key, *versions])))[0]
         moving = 0
@@ -146,13 +166,12 @@ class Extraction:
 
     def _check_spans(self, query: Query, bounds: Bounds) -> None:
         """The engines agree on dates of four digits only; what is infinite in one arrives as any number from it."""
-        spanned = [column.name for column in query.columns if column.type_sql in _SPANS]
-        if not spanned:
+        outside = _outside(query)
+        if not outside:
             return
-        types = {column.name: column.type_sql for column in query.columns}
-        counts = ", ".join(_OUTSIDE.format(name=quoted(name), span=_SPANS[types[name]]) for name in spanned)
+        counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in outside.values())
         found = self._one(query, bounds, f"SELECT {counts} FROM $source AS source")  # noqa: S608  columns of checked SQL
-        beyond = [f"{name} in {count} rows" for name, count in zip(spanned, found, strict=True) if count]
+        beyond = [f"{name} in {count} rows" for name, count in zip(outside, found, strict=True) if count]
         if beyond:
             raise SourceDiffers(
                 f"{query.path}: a date or an instant is infinite, or not in the years 1 to 9999: {', '.join(beyond)}; "
@@ -189,14 +208,14 @@ class Extraction:
                 yield column.name
 
     def _relation(self, text: str, query: Query, bounds: Bounds) -> duckdb.DuckDBPyRelation:
-        return self.con.sql(text, params=dict(self.origin.parameters(query, bounds)))
+        named = self.origin.parameters(query, bounds)
+        return self.con.sql(text, params={name: value for name, value in named.items() if f"${name}" in text})
 
 
 _UNREADABLE = (duckdb.IOException, duckdb.SerializationException, duckdb.FatalException, duckdb.InternalException)
 _NULL_KEYS = "SELECT count(*), count(*) FILTER (WHERE {nulls}) FROM $source AS source"
 _REPEATED = "SELECT count(*) FROM (SELECT 1 FROM $source AS source GROUP BY {key} HAVING count(*) > 1)"
 _MOVING = "SELECT count(*) FROM (SELECT 1 FROM $source AS source GROUP BY {key} HAVING min({event}) <> max({event}))"
-_OUTSIDE = "count(*) FILTER (WHERE {name} NOT BETWEEN {span})"
 _SPANS = {
     "DATE": "DATE '0001-01-01' AND DATE '9999-12-31'",
     "TIMESTAMPTZ": "TIMESTAMPTZ '0001-01-01 00:00:00+00' AND TIMESTAMPTZ '9999-12-31 23:59:59.999999+00'",
@@ -220,20 +239,32 @@ def missing_columns(query: Query, table: str, missing: list[str]) -> SourceDiffe
     )
 
 
+def order(query: Query) -> str:
+    """The order in which partitions, and the rows of each, stand."""
+    return f"ORDER BY event_day, visible_day, {names(query.order)}"
+
+
+def versioned(query: Query) -> tuple[str, ...]:
+    """What tells the versions of one key apart: the known time of a table whose corrections are further rows."""
+    declaration = query.declaration
+    return (declaration.known_time,) if declaration.known == "appended" and declaration.known_time else ()
+
+
+def unfit(query: Query) -> str:
+    """Whether a row has a null in its key, or a date or an instant outside the span; as SQL, never null."""
+    return " OR ".join([_any_null(query), *(f"coalesce({each}, false)" for each in _outside(query).values())])
+
+
 def body(query: Query) -> str:
     """The query's text without its last semicolon."""
     return query.text.rstrip().removesuffix(";")
 
 
-def names(columns: list[str] | tuple[str, ...]) -> str:
-    """Some columns as SQL lists them."""
-    return ", ".join(map(quoted, columns))
+def _any_null(query: Query) -> str:
+    return " OR ".join(f"{quoted(name)} IS NULL" for name in (*query.declaration.key, *versioned(query)))
 
 
-def quoted(name: str) -> str:
-    """A name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _any_null(columns: list[str]) -> str:
-    return " OR ".join(f'"{name}" IS NULL' for name in columns)
+def _outside(query: Query) -> dict[str, str]:
+    """The columns that hold dates or instants, each with the SQL that says that one is outside the span."""
+    spans = {column.name: _SPANS[column.type_sql] for column in query.columns if column.type_sql in _SPANS}
+    return {name: f"{quoted(name)} NOT BETWEEN {span}" for name, span in spans.items()}

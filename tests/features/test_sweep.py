@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.exact import NotWhole
-from features.sweep import clip_history, windows
+from features.sweep import Windows, clip_history, nights_of, windows
 from features.versions import VersionsTie, newest, with_superseded_day
 
 if TYPE_CHECKING:
@@ -210,3 +210,25 @@ def test_any_windows_equal_those_counted_one_cutoff_at_a_time(
     for days in DAYS:
         expected = [_one_cutoff(rows, group, night, days) for night, group in asked.iter_rows()]
         assert found[f"n_{days}d"] == expected
+    alone = [_sums(pl.DataFrame(shuffled, schema=schema), one, *DAYS) for one in asked.iter_slices(1)]
+    assert found == {name: [sums[name][0] for sums in alone] for name in found}
+
+
+@settings(max_examples=60, deadline=None)
+@given(drawn=VERSIONS, cut=st.integers(1, 12), one_night=st.booleans())
+def test_rows_reduced_in_pieces_are_those_reduced_at_once(
+    drawn: list[tuple[str, int, list[tuple[int, int]]]], cut: int, *, one_night: bool
+) -> None:
+    """Whole event days at a time, as many rows are read: for one night, and for a month of them."""
+    nights = [FIRST + DAY * 9] if one_night else [FIRST + DAY * n for n in range(28)]
+    asked = pl.DataFrame([(night, group) for group in "ba" for night in nights], schema=["as_of", "g"], orient="row")
+    schema = {"key": pl.Int64, "g": pl.String, "known": pl.Int64, "n": pl.Int64}
+    schema |= {"event_day": pl.Date, "visible_day": pl.Date}
+    rows = pl.DataFrame(_rows(drawn), schema=schema)
+    versions = with_superseded_day(rows, ("key",), "known")
+    early = pl.col("event_day") < FIRST + DAY * cut
+    over = Windows(("g",), ("n",), DAYS, nights_of(asked))
+
+    pieces = over.merged([over.reduced(versions.filter(early)), over.reduced(versions.filter(~early))])
+
+    assert over.looked_up(pieces, asked).equals(over.looked_up(over.reduced(versions), asked))

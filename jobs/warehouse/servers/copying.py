@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from jobs.queries.rendering import table_names
-from jobs.warehouse.extraction import quoted
+from jobs.warehouse.names import quoted
 from jobs.warehouse.servers.reading import columns_of, one_moment, persistently, source_types
 from jobs.warehouse.servers.session import open_session
 

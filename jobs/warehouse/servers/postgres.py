@@ -143,8 +143,3 @@ def literal(text: str) -> str:
     """A text as an SQL literal, whatever the server's `standard_conforming_strings`."""
     escaped = text.replace("\\", "\\\\").replace("'", "''")
     return f"E'{escaped}'"
-
-
-def quoted(name: str) -> str:
-    """A name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'

@@ -22,8 +22,8 @@ from jobs.warehouse.extraction import (
     WarehouseUnavailable,
     missing_columns,
     no_place,
-    quoted,
 )
+from jobs.warehouse.names import quoted
 from jobs.warehouse.servers import postgres
 from jobs.warehouse.servers.column_types import SourceColumn, require_alike
 from jobs.warehouse.servers.session import ServerFaltered, StatementRefused, open_session
@@ -52,6 +52,7 @@ class StagedOrigin:
 
     con: duckdb.DuckDBPyConnection
     types: Mapping[str, dict[str, str]]
+    staged: bool = True
 
     def relation(self, query: Query) -> str:
         """The staged table."""

@@ -17,7 +17,8 @@ from jobs.store.runs import SCORES_FILE, read_run, run_folder
 from jobs.store.views import COLUMNS, publication_rows, run_rows
 from jobs.warehouse.engine import connect
 from jobs.warehouse.extraction import WarehouseForbidden
-from jobs.warehouse.servers.postgres import literal, quoted
+from jobs.warehouse.names import quoted
+from jobs.warehouse.servers.postgres import literal
 from jobs.warehouse.servers.reading import persistently
 from jobs.warehouse.servers.session import ServerFaltered, StatementRefused, open_session
 

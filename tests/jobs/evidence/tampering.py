@@ -12,7 +12,8 @@ import polars as pl
 
 from jobs.definition import load_job
 from jobs.settings import read_settings
-from jobs.steps.scoring import column_digests, scores_digest
+from jobs.steps.scoring import scores_digest
+from jobs.store.batches import column_digests
 from jobs.store.digest import rows_digest
 from jobs.store.documents import read_document, write_document
 from jobs.store.home import Home

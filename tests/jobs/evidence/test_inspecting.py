@@ -33,7 +33,8 @@ def test_a_flipped_bit_in_any_document_or_file_of_a_home_is_found(world: World) 
     """Each in turn, but for the objects; a file without which no other can be judged ends the search with its name."""
     files = [path for path in evidence(world) if path.parent.parent.name != "objects"]
     assert {path.name for path in files} == {
-        "format.json", "manifest.json", "taken.json", "model.txt", "uv.lock", "trained.json", "golden_rows.parquet",
+        "format.json", "manifest.json", "taken.json", "marks.json", "model.txt", "uv.lock", "trained.json",
+        "golden_rows.parquet",
         "golden_night.json", "execution.json", "scores.parquet", "features.parquet", "00000001.json", "00000002.json",
     }  # fmt: skip
     assert found(world) == []

@@ -21,6 +21,7 @@ from jobs.store.snapshots import read_snapshot
 from tests.jobs.evidence.tampering import JOB, flip, forge_features, forge_scores, one_more, rewrite
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import polars as pl
@@ -221,12 +222,12 @@ def test_another_raw_score_of_a_golden_row_is_found_before_the_night_is_built(
 
 
 def test_features_of_another_code_are_found_by_their_column(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = stages.build_night
+    real = stages.night_batches
 
-    def another(*arguments: object) -> pl.DataFrame:
-        return one_more("weekday", lambda day: day + 1)(real(*arguments))
+    def another(*arguments: object) -> Iterator[pl.DataFrame]:
+        return map(one_more("weekday", lambda day: day + 1), real(*arguments))
 
-    monkeypatch.setattr(stages, "build_night", another)
+    monkeypatch.setattr(stages, "night_batches", another)
 
     assert "the first is weekday" in verdict(world.run("verify", "--json"), 81, "features")["detail"]
 

@@ -33,7 +33,7 @@ def desk(world: World) -> Desk:
     return Desk(job, settings, open_home(world.home), (job,))
 
 
-def test_a_model_scores_only_rows_of_the_sql_and_features_that_it_was_trained_with(desk: Desk) -> None:
+def test_a_model_scores_only_rows_of_the_sql_and_features_that_it_was_trained_with(desk: Desk, world: World) -> None:
     """Law 6: anything else is refused by name."""
     snapshot = take_snapshot(desk.job, desk.settings, desk.home, NIGHT).snapshot
     version = read_version(desk.home, desk.job.name, read_chain(desk.home, desk.job.name).champion(NIGHT))
@@ -42,11 +42,11 @@ def test_a_model_scores_only_rows_of_the_sql_and_features_that_it_was_trained_wi
     others = tuple(weather if table.name == "weather" else table for table in snapshot.tables)
 
     with pytest.raises(SqlOfAnotherVersion, match="other SQL of weather than"):
-        score_snapshot(desk.job, desk.home, replace(snapshot, tables=others), version, model)
+        score_snapshot(desk.job, desk.home, replace(snapshot, tables=others), version, model, world.home)
     fewer = tuple(each for each in version.features if each[0] != "weekday")
     older = replace(version, features=fewer, feature_fingerprint="0" * 64)
     with pytest.raises(FeaturesOfAnotherVersion, match="`weekday` is new"):
-        score_snapshot(desk.job, desk.home, snapshot, older, model)
+        score_snapshot(desk.job, desk.home, snapshot, older, model, world.home)
 
 
 def test_a_job_that_cannot_work_does_not_stop_the_others(desk: Desk, world: World) -> None:

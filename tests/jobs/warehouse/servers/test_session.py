@@ -10,7 +10,8 @@ import pytest
 from jobs.definition import load_job
 from jobs.settings import read_address
 from jobs.store.home import Home
-from jobs.warehouse.servers.postgres import literal, quoted
+from jobs.warehouse.names import quoted
+from jobs.warehouse.servers.postgres import literal
 from jobs.warehouse.servers.score_tables import publish_tables
 from jobs.warehouse.servers.session import open_session
 from tests import postgres
