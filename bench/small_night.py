@@ -1,12 +1,12 @@
 """What a small night costs as a whole process: 1,000 flights on a year of history, most of it start and end.
 
-    python bench/small_night.py [--nights 7]
+    python bench/small_night.py [--nights 7] [--write]
 
 Loads the whole sample into a temporary home, trains as of 2013-12-01 and scores the nights from there on, one process a
 night. In turn with each night: `score run` with nothing to do, `score --help`, `score verify` of the night, and, as the
 floor, a Python that imports what a careful script would import: duckdb, polars, lightgbm. Prints medians of wall time
 and of processor time with their least and most, as ratios to that floor, and where the last night's time went. Modules
-are compiled before, into the temporary folder.
+are compiled before, into the temporary folder. `--write` puts it into its section of docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ import time
 from datetime import date, timedelta
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench.page import machine, write_section
+
 FIRST = date(2013, 12, 1)
 ROOT = Path(__file__).resolve().parents[1]
 FLOOR = "import"
@@ -33,7 +37,9 @@ def main() -> None:
     """Measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nights", type=int, default=7)
-    nights = [FIRST + timedelta(days=n) for n in range(parser.parse_args().nights + 1)]
+    parser.add_argument("--write", action="store_true", help="into the section of docs/benchmarks.md")
+    asked = parser.parse_args()
+    nights = [FIRST + timedelta(days=n) for n in range(asked.nights + 1)]
     with tempfile.TemporaryDirectory() as folder:
         environ = environ_of(Path(folder))
         call(environ, "demo", "--load-only")
@@ -43,8 +49,10 @@ def main() -> None:
         for night in nights[1:]:
             for name, seconds in turn(environ, night).items():
                 took.setdefault(name, []).append(seconds)
-        show(took)
-        show_phases(Path(environ["SCORE_LOG"]))
+        told = f"{table_of(took)}\n{phases_of(Path(environ['SCORE_LOG']))}"
+    print(told)
+    if asked.write:
+        write_section("small_night", "A small night", f"{machine()}\n\n```text\n{told}\n```")
 
 
 def environ_of(folder: Path) -> dict[str, str]:
@@ -79,26 +87,27 @@ def timed(program: list[str], environ: dict[str, str]) -> tuple[float, float]:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def show(took: dict[str, list[tuple[float, float]]]) -> None:
+def table_of(took: dict[str, list[tuple[float, float]]]) -> str:
     """A line a process."""
     floor = [statistics.median(each[n] for each in took[FLOOR]) for n in range(2)]
     headings = "".join(f"{clock:>8}{'least':>7}{'most':>7}{'ratio':>7}" for clock in ("wall s", "cpu s"))
-    print(f"{'process':<26}{headings}")
+    lines = [f"{'process':<26}{headings}"]
     for name, seconds in took.items():
         cells = []
         for n in range(2):
             of = [each[n] for each in seconds]
             middle = statistics.median(of)
             cells.append(f"{middle:>8.2f}{min(of):>7.2f}{max(of):>7.2f}{middle / floor[n]:>7.2f}")
-        print(f"{name:<26}{''.join(cells)}")
+        lines.append(f"{name:<26}{''.join(cells)}")
+    return "\n".join(lines)
 
 
-def show_phases(log: Path) -> None:
+def phases_of(log: Path) -> str:
     """Milliseconds by phase of the last night that was scored."""
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     last = max(line["process"] for line in lines if line["phase"] == "publish")
     spent = {line["phase"]: line["ms"] for line in lines if line["process"] == last and line["event"] == "phase"}
-    print("the last night's phases, ms: " + ", ".join(f"{name} {ms}" for name, ms in spent.items()))
+    return "the last night's phases, ms: " + ", ".join(f"{name} {ms}" for name, ms in spent.items())
 
 
 if __name__ == "__main__":
