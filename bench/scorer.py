@@ -105,9 +105,8 @@ def ratios() -> int:
     print(f"{'leaves':>6}{'features':>9}{'codes':>6}{'predict us/row':>15}{'kernel us/row':>14}", end="")
     print(f"{'x from frame, 1 thread':>27}{'x from floats, 1 thread':>27}{'x from frame, 2 threads':>27}")
     for leaves, features, codes in (
-        *((31, 30, 0), (63, 30, 0), (127, 30, 0), (255, 30, 0)),
-        *((31, 30, 2), (63, 30, 2), (255, 30, 2), (31, 30, 4), (31, 170, 0), (255, 170, 0)),
-        *((1023, 30, 0),),
+        *((31, 30, 0), (63, 30, 0), (127, 30, 0), (255, 30, 0), (1023, 30, 0)),
+        *((31, 30, 2), (63, 30, 2), (255, 30, 2), (31, 30, 4), (31, 170, 0)),
     ):
         _ratio_line(model_of(leaves, features, codes), (leaves, features, codes))
     return 0

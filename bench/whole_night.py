@@ -13,6 +13,7 @@ has scored the first night. Then every round runs, one after the other, as whole
     lean+ours the same, scoring with this project's scorer
     pandas    the same query, pandas, Booster.predict      (--peers)
     mlflow    the same query, pandas, mlflow.pyfunc        (--peers, in an environment of its own)
+    feast     the same windows by Feast's join on DuckDB   (--peers, in another)
 
 A counted run gets a fresh copy of the prepared home; files of the store are linked, since nothing changes them. Files
 are read once before the first round, so that no one finds them colder than another. Ratios are medians of each
@@ -30,7 +31,7 @@ import shutil
 import statistics
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -43,11 +44,17 @@ from bench.page import machine, table, write_section  # noqa: E402
 
 SECOND, LEAN = "second", "lean"
 OURS, THEIRS = ("first", SECOND), (LEAN, "lean+ours")
-PEERS = ("pandas", "mlflow")
+PEERS = ("pandas", "mlflow", "feast")
 PHASES = ("model", "snapshot", "features", "score", "keep", "publish", "views")
 FIRST_NIGHT = "2013-09-01"
 SECOND_NIGHT = "2013-09-02"
-_PEERS_NEED = ("mlflow>=3", "pandas", "pytz")  # MLflow wants an older pyarrow than ours
+TRAINED_ON = 100_000
+WORKLOAD = ROOT / "bench" / "workload.py"
+_NEEDS = {  # Arrow is of the version that they want
+    "pandas": ("pandas", "pytz", "pyarrow"),
+    "mlflow": ("mlflow>=3", "pandas", "pytz"),
+    "feast": ("feast[duckdb]", "pandas", "pytz"),
+}
 _SAME = ("duckdb", "polars", "lightgbm", "numpy")
 
 
@@ -85,7 +92,7 @@ def main() -> None:
     parser.add_argument("--leaves", type=int, default=31)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=(*OURS, *THEIRS, *PEERS), help="only these contenders")
-    parser.add_argument("--peers", action="store_true", help="pandas and MLflow too")
+    parser.add_argument("--peers", action="store_true", help="pandas, MLflow and Feast too")
     parser.add_argument("--scale", nargs="+", type=int, help="these numbers of entities, and how the cost grows")
     parser.add_argument("--write", action="store_true", help="write the section of docs/benchmarks.md")
     given = parser.parse_args()
@@ -144,26 +151,44 @@ def exponent(points: list[tuple[int, float]]) -> float:
 
 
 def prepare(place: Path, entities: int, leaves: int, trees: int = 300) -> Site:
-    """Make what is not there yet; a home is of its source tree, since other code would have to prove itself first."""
+    """Make what is not there yet: warehouses, a model, and a home that has scored the first night with it.
+
+    A home is of its source tree, for under other code it would have to prove itself first. The model is trained on no
+    more than 100,000 flights a night: its trees are as many and as large, whatever it is trained on.
+    """
+    of_code = f"{trees}_trees_{leaves}_leaves_{_code_digest()[:12]}"
+    learnt = place / "models" / f"{of_code}_{min(entities, TRAINED_ON)}"
+    folder = place / _name(entities) / of_code
+    site = Site(
+        folder, learnt / "tree", _warehouses(place, entities), learnt / "trained", folder / "scored", learnt / "model"
+    )
+    if not site.model.exists():
+        shutil.rmtree(learnt, ignore_errors=True)
+        learnt.mkdir(parents=True)
+        tree_with_job(learnt, leaves, trees)
+        _train(replace(site, folder=learnt, warehouses=_warehouses(place, min(entities, TRAINED_ON))))
+    if not site.scored.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _lay(site.trained, site.home)
+        _make(folder, _nightly(FIRST_NIGHT), site.env(0), site.tree)
+        site.home.rename(site.scored)
+    return site
+
+
+def _warehouses(place: Path, entities: int) -> tuple[Path, Path]:
+    """The warehouse of the first night and the same of the second, made if they are not there yet."""
     folder = place / _name(entities)
     folder.mkdir(parents=True, exist_ok=True)
-    warehouses = (folder / "night_1.duckdb", folder / "night_2.duckdb")
-    of_code = folder / f"{trees}_trees_{leaves}_leaves_{_code_digest()[:12]}"
-    tree, trained, scored, model = (of_code / name for name in ("tree", "trained", "scored", "model"))
-    site = Site(of_code, tree, warehouses, trained, scored, model)
-    if not warehouses[0].exists():
-        _make(folder, _python("bench/workload.py", _building(folder), "--entities", entities))
-        _building(folder).rename(warehouses[0])
-    if not warehouses[1].exists():
-        shutil.copy(warehouses[0], _building(folder))
-        _make(folder, _python("bench/workload.py", _building(folder), "--advance"))
-        _building(folder).rename(warehouses[1])
-    if not model.exists():
-        shutil.rmtree(of_code, ignore_errors=True)
-        of_code.mkdir()
-        tree_with_job(of_code, leaves, trees)
-        _train(site)
-    return site
+    first, second, building = (folder / f"{name}.duckdb" for name in ("night_1", "night_2", "building"))
+    building.unlink(missing_ok=True)
+    if not first.exists():
+        _make(folder, (sys.executable, WORKLOAD, building, "--entities", str(entities)))
+        building.rename(first)
+    if not second.exists():
+        shutil.copy(first, building)
+        _make(folder, (sys.executable, WORKLOAD, building, "--advance"))
+        building.rename(second)
+    return first, second
 
 
 def compare(
@@ -172,12 +197,12 @@ def compare(
     """The costs of each contender, round by round, and the milliseconds of the phases of ours."""
     costs: dict[str, list[Cost]] = {name: [] for name in contenders}
     phases: dict[str, list[dict[str, int]]] = {name: [] for name in contenders if name in OURS}
-    python = _peers_python(site) if set(PEERS) & set(contenders) else sys.executable
+    pythons = {name: _environment(site, name) for name in contenders if name in PEERS}
     for path in (*site.warehouses, *site.scored.rglob("*.parquet")):
         _read_once(path)
     for n in range(rounds):
         for name in contenders if n % 2 == 0 else reversed(contenders):
-            cost, of_phases = _one(site, name, python)
+            cost, of_phases = _one(site, name, pythons.get(name, sys.executable))
             costs[name].append(cost)
             if of_phases:
                 phases[name].append(of_phases)
@@ -205,18 +230,12 @@ def same_scores(site: Site) -> str:
 
 
 def _train(site: Site) -> None:
-    """Train, score the first night, keep the homes of before and after, and the model's text for the others.
-
-    The home of the first night is without what training took: a store that never saw a row.
-    """
+    """Train, and keep the home without the rows that it was trained on: a store that never saw one."""
     _make(site.folder, (sys.executable, "-m", "jobs", "train", "--as-of", FIRST_NIGHT), site.env(0), site.tree)
-    shutil.copytree(site.home, site.trained)
+    site.home.rename(site.trained)
     for name in ("objects", "snapshots"):
         shutil.rmtree(site.trained / name)
         (site.trained / name).mkdir()
-    _lay(site.trained, site.home)
-    _make(site.folder, (sys.executable, "-m", "jobs", "run", "--as-of", FIRST_NIGHT), site.env(0), site.tree)
-    shutil.copytree(site.home, site.scored)
     _export(site)
 
 
@@ -226,7 +245,7 @@ def _export(site: Site) -> None:
     from jobs.store.home import read_home  # noqa: PLC0415  the same
     from jobs.store.registry import read_model_text, read_version  # noqa: PLC0415  the same
 
-    home = read_home(site.scored)
+    home = read_home(site.trained)
     version = read_version(home, JOB, read_chain(home, JOB).champion(date.fromisoformat(FIRST_NIGHT)))
     making = site.folder / "model_being_made"
     making.mkdir()
@@ -245,7 +264,7 @@ def _one(site: Site, name: str, python: str) -> tuple[Cost, dict[str, int]]:
     _lay(site.scored if night else site.trained, site.home)
     log = site.folder / "log.jsonl"
     log.unlink(missing_ok=True)
-    command = (sys.executable, "-m", "jobs", "run", "--as-of", SECOND_NIGHT if night else FIRST_NIGHT)
+    command = _nightly(SECOND_NIGHT if night else FIRST_NIGHT)
     cost = measure(command, {**site.env(night), "SCORE_LOG": str(log)}, site.folder, site.tree)
     if name == SECOND:
         (scores,) = (site.home / "runs" / JOB / SECOND_NIGHT).glob("*/scores.parquet")
@@ -257,25 +276,27 @@ def _one(site: Site, name: str, python: str) -> tuple[Cost, dict[str, int]]:
 def _other(site: Site, name: str, python: str, out: Path) -> tuple[str | Path, ...]:
     """The command of a contender that is not ours."""
     model, codes = site.model / "model.txt", site.model / "codes.json"
+    if name == "feast":
+        return python, ROOT / "bench" / "feast_peer.py", site.warehouses[1], SECOND_NIGHT, model, codes, out
     if name in PEERS:
-        text = site.folder / "mlflow_model" if name == "mlflow" else model
+        text = model.with_name("mlflow") if name == "mlflow" else model
         return python, ROOT / "bench" / "peers.py", name, site.warehouses[1], SECOND_NIGHT, text, codes, out
     ours = ("--scorer", "ours") if name != LEAN else ()
     return sys.executable, ROOT / "bench" / "lean.py", site.warehouses[1], SECOND_NIGHT, model, codes, out, *ours
 
 
-def _peers_python(site: Site) -> str:
-    """The interpreter of an environment with MLflow and the libraries of this one; the model in MLflow's format."""
+def _environment(site: Site, name: str) -> str:
+    """The interpreter of an environment with a peer and our libraries; for MLflow also the model as it saves it."""
     from importlib.metadata import version  # noqa: PLC0415  only here
 
-    place = site.folder.parents[1] / "peers"
+    place = site.folder.parents[1] / f"environment_of_{name}"
     python = place / "bin" / "python"
     if not python.exists():
         subprocess.run(["uv", "venv", "-q", "--python", sys.executable, str(place)], check=True)
-        same = [f"{name}=={version(name)}" for name in _SAME]
-        subprocess.run(["uv", "pip", "install", "-q", "--python", str(python), *_PEERS_NEED, *same], check=True)
-    saved = site.folder / "mlflow_model"
-    if not saved.exists():
+        same = [f"{library}=={version(library)}" for library in _SAME]
+        subprocess.run(["uv", "pip", "install", "-q", "--python", str(python), *_NEEDS[name], *same], check=True)
+    saved = site.model / "mlflow"
+    if name == "mlflow" and not saved.exists():
         _make(site.folder, (python, ROOT / "bench" / "peers.py", "save", site.model / "model.txt", saved))
     return str(python)
 
@@ -319,12 +340,8 @@ def _make(
     print(f"  in {cost.seconds:.0f} s, {cost.cpu_s:.0f} CPU s, {cost.peak_mb:,.0f} MB", file=sys.stderr)
 
 
-def _python(program: str, *arguments: object) -> tuple[str, ...]:
-    return sys.executable, str(ROOT / program), *map(str, arguments)
-
-
-def _building(folder: Path) -> Path:
-    return folder / "building.duckdb"
+def _nightly(night: str) -> tuple[str | Path, ...]:
+    return sys.executable, "-m", "jobs", "run", "--as-of", night
 
 
 def _folder(text: str) -> Path:

@@ -22,7 +22,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features.clock import begins, day_starts
+from features.clock import begins
 from jobs.warehouse.engine import connect
 from jobs.warehouse.sample_files import NEW_YORK, read_sample, sample_folder
 from jobs.warehouse.sample_tables import FLIGHT_OUTCOMES, SCHEDULED_FLIGHTS, TABLES
@@ -130,11 +130,10 @@ def _create(con: duckdb.DuckDBPyConnection, sample: Mapping[str, pl.DataFrame]) 
 
 
 def _prepare(con: duckdb.DuckDBPyConnection, wanted: Workload, sample: Mapping[str, pl.DataFrame]) -> None:
-    """The real flights, each instant counted from the start of its day, and by how many weeks each copy is moved."""
+    """The real flights, by their clock times and what follows those, and by how many weeks each copy is moved."""
     frames = {
         "timetable": sample[SCHEDULED_FLIGHTS.name].drop("recorded_at"),
         "outcome": sample[FLIGHT_OUTCOMES.name].drop("sched_dep_at"),
-        "starts": day_starts(_FIRST, _FIRST + 363 * _DAY, NEW_YORK),
     }
     for name, frame in frames.items():
         con.register(name, frame.to_arrow())
@@ -150,7 +149,6 @@ def _add(con: duckdb.DuckDBPyConnection, text: str, wanted: Workload, day: date,
         "seed": wanted.seed,
         "day": day,
         "place": (day - _FIRST).days,
-        "starts_at": begins(day, NEW_YORK),
         "since": since,
         "until": begins(wanted.as_of, NEW_YORK),
     }
@@ -163,11 +161,12 @@ _REAL = """
 CREATE TEMP TABLE real AS
 SELECT
   t.flight_date - DATE '2013-01-01' AS place, t.carrier, t.flight, t.origin, t.dest, t.distance_mi,
-  t.sched_dep_at - s.starts_at AS departs, t.sched_arr_at - s.starts_at AS arrives,
-  o.tailnum, o.dep_delay_min, o.arr_delay_min, o.air_time_min, o.cancelled, o.recorded_at - s.starts_at AS known
+  timezone('America/New_York', t.sched_dep_at) - t.flight_date::TIMESTAMP AS clock,
+  t.sched_arr_at - t.sched_dep_at AS flight_time, o.recorded_at - t.sched_dep_at AS known_after,
+  o.tailnum, o.dep_delay_min, o.arr_delay_min, o.air_time_min, o.cancelled
 FROM timetable AS t
 JOIN outcome AS o USING (flight_date, carrier, flight, origin)
-JOIN starts AS s ON s.day = t.flight_date
+WHERE t.flight_date < DATE '2013-12-31'
 """
 
 _COPIES = """
@@ -176,14 +175,17 @@ SELECT n AS copy, (md5_number_lower($seed || '|copy|' || n) % 52)::INTEGER AS we
 """
 
 _DAY_OF_A_COPY = """
-  FROM copies JOIN real ON real.place = ($place + 7 * copies.weeks) % 364
+  FROM (
+    SELECT *, carrier || copy AS its_carrier, timezone('America/New_York', $day::TIMESTAMP + clock) AS departs_at
+    FROM copies JOIN real ON real.place = ($place + 7 * copies.weeks) % 364
+  )
 """
 
 _TIMETABLE = f"""
 INSERT INTO scheduled_flights BY NAME
 SELECT
-  $day::DATE AS flight_date, carrier || copy AS carrier, flight, origin, dest,
-  $starts_at::TIMESTAMPTZ + departs AS sched_dep_at, $starts_at::TIMESTAMPTZ + arrives AS sched_arr_at, distance_mi,
+  $day::DATE AS flight_date, its_carrier AS carrier, flight, origin, dest, departs_at AS sched_dep_at,
+  departs_at + flight_time AS sched_arr_at, distance_mi,
   $announced_at::TIMESTAMPTZ AS recorded_at
 {_DAY_OF_A_COPY}
 WHERE $announced_at::TIMESTAMPTZ >= $since AND $announced_at::TIMESTAMPTZ < $until AND $seed IS NOT NULL
@@ -193,9 +195,8 @@ _OUTCOMES = f"""
 INSERT INTO flight_outcomes BY NAME
 WITH copied AS (
   SELECT
-    $day::DATE AS flight_date, carrier || copy AS carrier, flight, origin,
-    $starts_at::TIMESTAMPTZ + departs AS sched_dep_at, tailnum, dep_delay_min, arr_delay_min, air_time_min, cancelled,
-    $starts_at::TIMESTAMPTZ + known AS recorded_at
+    $day::DATE AS flight_date, its_carrier AS carrier, flight, origin, departs_at AS sched_dep_at, tailnum,
+    dep_delay_min, arr_delay_min, air_time_min, cancelled, departs_at + known_after AS recorded_at
   {_DAY_OF_A_COPY}
 ), drawn AS (
   SELECT *, md5_number_lower({_KEY}) AS bits FROM copied

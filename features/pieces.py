@@ -30,13 +30,13 @@ def pieces_of_history(
     yield from pieces(table.filter(pl.col("event_day") >= earliest, pl.col("visible_day") <= last), most_rows)
 
 
-def pieces(table: pl.LazyFrame, most_rows: int = MOST_ROWS) -> Iterator[pl.DataFrame]:
-    """All rows, by event day; at least one piece."""
-    counted = table.group_by("event_day", maintain_order=True).len().collect()
-    days = in_order(counted, key=("event_day",))
+def pieces(table: pl.LazyFrame, most_rows: int = MOST_ROWS, by: str = "event_day") -> Iterator[pl.DataFrame]:
+    """All rows, by a column of days, such as the first of the key; at least one piece."""
+    counted = table.group_by(by, maintain_order=True).len().collect()
+    days = in_order(counted, key=(by,))
     if days.height and days["len"].cast(pl.Int64).sum() > most_rows:
         for start, end in _stretches(days, most_rows):
-            yield table.filter(pl.col("event_day").is_between(start, end)).collect()
+            yield table.filter(pl.col(by).is_between(start, end)).collect()
     else:
         yield table.collect()
 

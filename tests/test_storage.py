@@ -41,3 +41,23 @@ def test_nightly_snapshots_store_every_row_once_and_call_no_late_row_a_mutation(
     assert len(list(home.objects.glob("*/*.parquet"))) == len(
         {part.digest for look in looks for table in look.snapshot.tables for part in table.partitions}
     )
+
+
+def test_nights_that_recognise_rows_keep_what_a_night_that_reads_all_keeps(tmp_path: Path) -> None:
+    """Two nights of a 90-day window, the second also alone: the same digest, file by file the same seals."""
+    job = load_job("flight_delay")
+    load_sample(tmp_path / "warehouse.duckdb")
+    named = {"SCORE_HOME": str(tmp_path / "home"), "SCORE_WAREHOUSE": f"duckdb:///{tmp_path / 'warehouse.duckdb'}"}
+    settings = read_settings(named, lambda: datetime.now(UTC))
+    home, alone = open_home(tmp_path / "home"), open_home(tmp_path / "alone")
+    take_snapshot(job, settings, home, FIRST, recognise=True)
+
+    second = take_snapshot(job, settings, home, FIRST + timedelta(days=1), recognise=True)
+    whole = take_snapshot(job, settings, alone, FIRST + timedelta(days=1), recognise=True)
+
+    assert whole.recognised == 0
+    assert second.recognised > len([part for table in second.snapshot.tables for part in table.partitions]) * 9 // 10
+    assert second.snapshot == whole.snapshot
+    assert second.marks == whole.marks
+    assert second.comparison is not None
+    assert second.comparison.mutations == ()

@@ -12,9 +12,7 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
-from models.kernel.plan import SET_LOOKUP, SET_WORD, Plan, plan_of
+from models.kernel.plan import SET_LOOKUP, Plan, plan_of
 from models.kernel.trees import read_forest
 
 if TYPE_CHECKING:
@@ -27,7 +25,7 @@ KERNEL = "kernel"
 LIGHTGBM = "lightgbm predict"
 
 _PREDICT_NS = 5.0  # a row, a tree and a level, at least
-_STEP_NS, _WORD_NS, _LOOKUP_NS = 0.04, 0.2, 0.8  # a row and a step, at most
+_STEP_NS, _LOOKUP_NS = 0.04, 0.8  # a row and a step, at most
 _CODE_NS = 15.0  # a row and a column
 _START_NS = 0.9e9  # to import numba and to load what was compiled
 _COMPILE_NS = 8e9  # to compile, where that cannot be kept
@@ -83,11 +81,9 @@ def _levels(leaves: int) -> int:
 
 
 def _kernel_ns(plan: Plan) -> float:
-    kinds = np.bincount(plan.steps[:, 0], minlength=SET_LOOKUP + 1)
-    words, lookups = int(kinds[SET_WORD]), int(kinds[SET_LOOKUP])
-    others = len(plan.steps) - words - lookups
+    lookups = int((plan.steps[:, 0] == SET_LOOKUP).sum())
     columns = len(plan.narrow) + len(plan.wide)
-    return _STEP_NS * others + _WORD_NS * words + _LOOKUP_NS * lookups + _CODE_NS * columns
+    return _STEP_NS * (len(plan.steps) - lookups) + _LOOKUP_NS * lookups + _CODE_NS * columns
 
 
 def _can_keep() -> bool:

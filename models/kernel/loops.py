@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.kernel.compiling import compiled, inlined
-from models.kernel.plan import ONE_LEAF, SET_LOOKUP, SET_WORD, TWO_LEAVES, TWO_SUBTREES, ZERO, Bytes, Shorts, Steps
+from models.kernel.plan import ONE_LEAF, SET_LOOKUP, SET_PART, TWO_LEAVES, TWO_SUBTREES, ZERO, Bytes, Shorts, Steps
 from models.kernel.trees import Floats
 
 type Codes = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -69,8 +69,11 @@ def code_numbers(
             written[first + _place(row)] = code
 
 
-@compiled("void(Array(float64, 1, 'C', readonly=True), uint16[::1], uint16, uint16[:,::1], uint64)")
-def code_categories(values: Floats, class_of: Shorts, none: Code, codes: Shorts, column: np.uint64) -> None:
+@compiled(
+    "void(Array(float64, 1, 'C', readonly=True), uint16[::1], uint16, uint8[:,::1], uint64)",
+    "void(Array(float64, 1, 'C', readonly=True), uint16[::1], uint16, uint16[:,::1], uint64)",
+)
+def code_categories(values: Floats, class_of: Shorts, none: Code, codes: Codes, column: np.uint64) -> None:
     """Write the codes of one categorical column; LightGBM cuts a value to a whole number, and none is negative."""
     first = column * BLOCK
     for row in range(len(values)):
@@ -124,21 +127,18 @@ def wide_test(wide: Shorts, column: np.uint64, shift: Code, bound: Code, codes: 
 
 
 @inlined
-def set_word(
-    wide: Shorts, column: np.uint64, number: np.uint32, bits: np.uint32, codes: Bytes, beside: np.uint64
-) -> None:
-    """Write 0 for the rows whose code is among these 32 and in the set."""
+def set_part(codes: Bytes, column: np.uint64, shift: Code, bound: Code, beside: np.uint64) -> None:
+    """Write 0 for the rows whose code is in this run of a set."""
     for row in range(_BLOCK):
-        code, went = np.uint32(wide[column + row]), codes[beside + row]
-        found = (bits >> (code & np.uint32(31))) & np.uint32(1)
-        if (code >> np.uint32(5)) == number and found > 0:
+        went = codes[beside + row]
+        if _byte(codes[column + row] - shift) <= bound:
             went = _byte(0)
         codes[beside + row] = went
 
 
 @inlined
 def set_lookup(wide: Shorts, column: np.uint64, sets: Bytes, start: np.uint64, codes: Bytes, beside: np.uint64) -> None:
-    """Write whether a row passes the test of a set with many words."""
+    """Write whether a row passes the test of a set of a wide column."""
     for row in range(_BLOCK):
         codes[beside + row] = sets[start + wide[column + row]]
 
@@ -181,10 +181,10 @@ def score_blocks(  # noqa: C901 - one branch a kind of step
                 elif kind == TWO_SUBTREES:
                     top -= _BLOCK
                     two_subtrees(codes, column, shift, bound, work, top - _BLOCK)
-                elif kind == SET_WORD:
+                elif kind == SET_PART:
                     if passing:
                         codes[len(codes) - BLOCK :] = 1
-                    set_word(wide_codes, column, np.uint32(steps[step, 2]), np.uint32(steps[step, 3]), codes, beside)
+                    set_part(codes, column, shift, bound, beside)
                 elif kind == SET_LOOKUP:
                     set_lookup(wide_codes, column, sets, _place(steps[step, 3]), codes, beside)
                 else:

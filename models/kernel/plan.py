@@ -3,8 +3,8 @@
 A column is a feature as one kind of split sees it. The code of a value in it says how many of the column's thresholds
 lie below, plus 1; 0 is "missing". So `value <= threshold k` is `code <= k + 1`, on small integers, and every value is
 compared with each threshold once, not once a tree. A byte holds the codes of up to 254 thresholds, which is what
-LightGBM's default of 255 bins makes; such a column is narrow. Columns with more, and the categorical ones, are wide:
-16 bits.
+LightGBM's default of 255 bins makes; such a column is narrow. A column with more is wide: 16 bits. Categories that no
+set of the model tells apart share a code, in the order that the sets give them; a set is a few runs of codes.
 
 A test of a narrow column is `byte(code - shift) > bound`: a row that passes goes right. Missing goes left with shift
 0; with shift 1 its code is the highest, and it goes right. The steps of a tree stand bottom up (see
@@ -32,16 +32,14 @@ type Steps = npt.NDArray[np.int32]
 ZERO = float(np.float32(1e-35))
 """LightGBM's kZeroThreshold: what is no further from 0 is 0 (RowPairFunctionFromDenseMatrix, src/c_api.cpp)."""
 
-TWO_LEAVES, ONE_LEAF, TWO_SUBTREES, WIDE_TEST, SET_WORD, SET_LOOKUP = range(6)
+TWO_LEAVES, ONE_LEAF, TWO_SUBTREES, WIDE_TEST, SET_PART, SET_LOOKUP = range(6)
 """What a step does; then follow its column, shift, bound, the leaf for rows that pass, the leaf for the others."""
 
 _CATEGORICAL, _MISSING_LEFT, _ZERO_IS_MISSING, _NAN_IS_MISSING = 1, 2, 4, 8
 _NARROW_MOST, _WIDE_MOST = 254, 65_534  # thresholds
 _LEAVES_MOST = 65_536
-_WORDS_MOST = 8  # non-empty words of a set; one costs a tenth of looking each row up, but measured on one machine only
-_SET_BITS_MOST = (
-    2**27
-)  # bits of all sets of one feature, which stand side by side to find the codes that are never told apart
+_CLASSES_MOST = 255  # of a narrow categorical column; no row has the code 255
+_SET_BITS_MOST = 2**27  # of all sets of a feature, side by side
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +118,7 @@ class _Columns:
     is_wide: dict[_Key, bool] = field(default_factory=dict)
     rank: dict[_Key, dict[float, int]] = field(default_factory=dict)
     set_at: dict[tuple[int, bytes], int] = field(default_factory=dict)
-    words: dict[tuple[int, bytes], list[tuple[int, int]]] = field(default_factory=dict)
+    parts: dict[tuple[int, bytes], list[tuple[int, int]]] = field(default_factory=dict)
     sets: list[Bytes] = field(default_factory=list)
 
 
@@ -194,22 +192,22 @@ def _add_categorical(columns: _Columns, key: _Key, sets: list[bytes]) -> str:
     first = np.zeros(len(distinct), dtype=np.int64)
     first[class_of[::-1]] = np.arange(categories, -1, -1)
     right = 1 - np.hstack([in_no_set, members])[:, first]
-    at = 1 + sum(map(len, columns.sets))
+    wide, at = len(distinct) > _CLASSES_MOST, 1 + sum(map(len, columns.sets))
     for place, one in enumerate(sets):
         columns.set_at[key[0], one] = at + place * len(distinct)
-        columns.words[key[0], one] = _words(right[place])
-    columns.sets.append(right.ravel())
+        columns.parts[key[0], one] = [] if wide else _parts(right[place])
+    columns.sets += [right.ravel()] if wide else []
     none = int(class_of[0])
     column = Column(key[0], np.zeros(0), none, none, class_of[1:].astype(np.uint16))
-    _add(columns, key, column, wide=True)
+    _add(columns, key, column, wide=wide)
     return ""
 
 
-def _words(right: Bytes) -> list[tuple[int, int]]:
-    """Number and bits of the 32-bit words of a set that are not empty; its bits are the codes that go left."""
-    left = np.pad(1 - right, (0, -len(right) % 32))
-    words = np.packbits(left, bitorder="little").view("<i4").tolist()
-    return [(number, word) for number, word in enumerate(words) if word]
+def _parts(right: Bytes) -> list[tuple[int, int]]:
+    """The runs of codes that go left: the first code, and how many follow; a code that no row has if there are none."""
+    edges = np.flatnonzero(np.diff(1 - right, prepend=0, append=0))
+    runs = [(int(first), int(end - first - 1)) for first, end in zip(edges[::2], edges[1::2], strict=True)]
+    return runs or [(_CLASSES_MOST, 0)]
 
 
 def _needs(tree: Tree) -> list[int]:
@@ -266,12 +264,14 @@ def _test(
     place, beside = columns.place[key], len(columns.narrow)
     if decision & _CATEGORICAL:
         one = (feature, tree.sets[int(threshold)].tobytes())
-        words = columns.words[one]
-        if 0 < len(words) <= _WORDS_MOST:
-            for number, word in words:
-                yield SET_WORD, place, number, word, int((number, word) == words[0]), 0
-        else:
+        if columns.is_wide[key]:
             yield SET_LOOKUP, place, 0, columns.set_at[one], 0, 0
+            return beside, 0, 0
+        parts = columns.parts[one]
+        if len(parts) == 1:
+            return place, *parts[0]
+        for part in parts:
+            yield SET_PART, place, *part, int(part is parts[0]), 0
         return beside, 0, 0
     rank = columns.rank[key][threshold]
     shift, bound = (1, rank) if key[1] and not decision & _MISSING_LEFT else (0, rank + 1)

@@ -89,13 +89,22 @@ def test_each_copy_has_its_own_carriers_and_its_own_delays(made: Path) -> None:
 
 def test_days_of_another_year_have_the_flights_of_the_same_weekday(tmp_path: Path) -> None:
     place = tmp_path / "later.duckdb"
-    build(place, Workload(date(2016, 3, 2), copies=1, seed=7), 3)
+    build(place, Workload(date(2016, 3, 2), copies=12, seed=7), 3)
 
     with connect(place, read_only=True) as con:
         found = con.execute("SELECT DISTINCT flight_date FROM flight_outcomes ORDER BY 1").fetchall()
         flights = con.execute("SELECT count(*) FROM flight_outcomes WHERE flight_date = '2016-02-29'").fetchall()[0][0]
     assert [day for (day,) in found] == [date(2016, 2, 28), date(2016, 2, 29), date(2016, 3, 1)]
-    assert flights > 700
+    assert flights > 12 * 700
+
+
+def test_a_flight_departs_on_its_day_though_clocks_changed_on_the_real_one_or_on_the_new(tmp_path: Path) -> None:
+    """On 13 March 2016 the day has 23 hours; among 12 copies are flights of 10 March and 3 November 2013."""
+    place = tmp_path / "later.duckdb"
+    build(place, Workload(date(2016, 3, 2), copies=12, seed=7), 3)
+
+    elsewhere = "SELECT count(*) FROM {} WHERE flight_date <> CAST(timezone('America/New_York', sched_dep_at) AS DATE)"
+    assert [value(place, elsewhere.format(table)) for table in TABLES] == [(0,), (0,)]
 
 
 def test_a_warehouse_that_stands_there_is_left_alone(made: Path) -> None:

@@ -16,12 +16,12 @@ from features import fitted
 from features.clock import nights, with_minute_of_day
 from features.contract import Feature, FeatureSet
 from features.exact import clipped, in_order, one_if, whole_minutes
-from features.sweep import clip_history
-from features.trailing import Figure, Group, Trailing
+from features.pieces import pieces, pieces_of_history
+from features.trailing import Figure, Group, Trailing, summed
 from features.versions import newest, with_superseded_day
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import date
 
     from features.clock import Cutoff
@@ -32,6 +32,8 @@ KEY = ("flight_date", "carrier", "flight", "origin")
 HORIZON_DAYS, HISTORY_DAYS = 10, 100
 LATE_OVER_MIN = 15
 EARLIEST_MIN, LATEST_MIN = -60, 240
+MOST_FLIGHTS = 500_000  # at a time
+OUTCOME_COLUMNS = ("event_day", "visible_day", *KEY, "recorded_at", "arr_delay_min", "cancelled")
 
 CARRIER = Group("carrier", ("carrier",), "of the carrier")
 CARRIER_ORIGIN = Group("carrier_origin", ("carrier", "origin"), "of the carrier from the origin")
@@ -74,14 +76,23 @@ def build_features(
         cutoffs: the nights.
         only: key rows (some of `as_of`, *KEY) that restrict what comes out, never what is looked at.
     """
+    return FEATURE_SET.conform(pl.concat(feature_batches(tables, cutoffs, only)), KEY)
+
+
+def feature_batches(
+    tables: Mapping[str, pl.LazyFrame], cutoffs: Sequence[Cutoff], only: pl.DataFrame | None = None
+) -> Iterator[pl.DataFrame]:
+    """The same rows, piece by piece: night by night, and some days of flights at a time."""
     asked = nights(cutoffs, ZONE)
-    flights = scheduled(tables["timetable"], asked)
-    if only is not None:
-        flights = flights.join(only, on=only.columns, how="semi", maintain_order="left")
-    flown = outcomes(tables["outcomes"], asked["as_of"])
-    parts = (flights, *(trailing.columns(flown, flights) for trailing in (NUMBERS, CARRIERS, ORIGINS)))
-    frame = pl.concat(parts, how="horizontal").select("as_of", *KEY, *FEATURE_SET.names)
-    return FEATURE_SET.conform(frame, KEY)
+    history = pieces_of_history(tables["outcomes"].select(OUTCOME_COLUMNS), HISTORY_DAYS, asked["as_of"])
+    sums = summed((NUMBERS, CARRIERS, ORIGINS), map(outcomes, history), tuple(asked["as_of"]))
+    for night in asked["as_of"]:
+        for rows in pieces(announced(tables["timetable"], night), MOST_FLIGHTS, by="flight_date"):
+            flights = scheduled(rows, night)
+            if only is not None:
+                flights = flights.join(only, on=only.columns, how="semi", maintain_order="left")
+            frame = pl.concat([flights, sums.columns(flights)], how="horizontal")
+            yield frame.select("as_of", *KEY, *FEATURE_SET.names)
 
 
 def labels(tables: Mapping[str, pl.LazyFrame], cutoffs: Sequence[Cutoff]) -> pl.DataFrame:
@@ -89,7 +100,10 @@ def labels(tables: Mapping[str, pl.LazyFrame], cutoffs: Sequence[Cutoff]) -> pl.
 
     Null if no outcome is among `labels`, which are those known before the training cutoff.
     """
-    flights = scheduled(tables["timetable"], nights(cutoffs, ZONE)).select("as_of", *KEY)
+    each = (
+        scheduled(announced(tables["timetable"], night).collect(), night) for night in nights(cutoffs, ZONE)["as_of"]
+    )
+    flights = pl.concat(each).select("as_of", *KEY)
     known = newest(tables["labels"].collect(), KEY, "recorded_at")
     in_time = arrived() & (pl.col("arr_delay_min") <= LATE_OVER_MIN)
     bad = known.select(*KEY, label=(~in_time).cast(pl.Int8))
@@ -106,15 +120,20 @@ def apply(frame: pl.DataFrame, state: Fitted) -> pl.DataFrame:
     return fitted.apply(frame, state)
 
 
-def scheduled(timetable: pl.LazyFrame, asked: pl.DataFrame) -> pl.DataFrame:
-    """One row per (as_of, *KEY), in that order: the flights within ten days of each night, announced before it."""
-    rows = timetable.collect()
-    ahead = pl.concat([_ahead(rows, night) for night in asked["as_of"]])
-    dated = with_minute_of_day(ahead, "sched_dep_at", ZONE).rename({"minute_of_day": "sched_dep_minute"})
+def announced(timetable: pl.LazyFrame, night: date) -> pl.LazyFrame:
+    """The flights of the ten days from a night on, of those that were announced before it."""
+    within = pl.col("event_day").is_between(night, night + timedelta(days=HORIZON_DAYS), closed="left")
+    return timetable.filter(within, pl.col("visible_day") <= night)
+
+
+def scheduled(rows: pl.DataFrame, night: date) -> pl.DataFrame:
+    """One row per (as_of, *KEY), in that order: some flights that were announced before a night."""
+    dated = with_minute_of_day(rows, "sched_dep_at", ZONE).rename({"minute_of_day": "sched_dep_minute"})
     flights = dated.with_columns(
+        as_of=pl.lit(night, pl.Date),
         origin_code="origin",
         dest_code="dest",
-        days_ahead=(pl.col("event_day") - pl.col("as_of")).dt.total_days().cast(pl.Int32),
+        days_ahead=(pl.col("event_day") - night).dt.total_days().cast(pl.Int32),
         weekday=pl.col("event_day").dt.weekday().cast(pl.Int32),
         sched_duration_min=whole_minutes("sched_dep_at", "sched_arr_at"),
     )
@@ -126,19 +145,12 @@ def arrived() -> pl.Expr:
     return pl.col("arr_delay_min").is_not_null() & ~pl.col("cancelled").fill_null(value=False)
 
 
-def outcomes(rows: pl.LazyFrame, asked: pl.Series) -> pl.DataFrame:
-    """One row per version of an outcome that counts at some night: what windows sum, all Int64."""
-    clipped_rows = clip_history(rows.collect(), HISTORY_DAYS, asked)
-    return with_superseded_day(clipped_rows, KEY, "recorded_at").with_columns(
+def outcomes(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row per version of an outcome: what windows sum, all Int64."""
+    return with_superseded_day(rows, KEY, "recorded_at").with_columns(
         known=pl.lit(1, pl.Int64),
         flown=one_if(arrived()),
         lost=one_if(~arrived()),
         late=one_if(arrived() & (pl.col("arr_delay_min") > LATE_OVER_MIN)),
         delay_min=pl.when(arrived()).then(clipped("arr_delay_min", EARLIEST_MIN, LATEST_MIN)),
     )
-
-
-def _ahead(timetable: pl.DataFrame, night: date) -> pl.DataFrame:
-    """The flights of the days from a night on, of those that were announced before it."""
-    within = pl.col("event_day").is_between(night, night + HORIZON_DAYS * timedelta(days=1), closed="left")
-    return timetable.filter(within, pl.col("visible_day") <= night).with_columns(as_of=pl.lit(night, pl.Date))
