@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain as chain_of
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ from jobs.store.batches import BATCH_ROWS, RowsFile, column_digests, in_batches,
 from jobs.store.digest import TypeNotEncodable, combine, rows_digest, type_name
 from jobs.store.documents import read_document
 from jobs.store.events import read_chain
+from jobs.store.marks import inspect_marks
 from jobs.store.objects import (
     ObjectDamaged,
     ObjectMissing,
@@ -48,6 +48,8 @@ from models.kernel.choice import LIGHTGBM
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    import pyarrow as pa
 
     from jobs.definition import Job
     from jobs.evidence.golden import Differences
@@ -112,13 +114,15 @@ def replay_run(replay: Replay) -> None:
 
 
 def replay_snapshot(replay: Replay) -> None:
-    """The snapshot's manifest and the record of when it was taken are whole, and describe what its name says."""
+    """The snapshot's manifest, marks and the record of when it was taken are whole, and describe what its name says."""
     inputs = replay.run.inputs
+    folder = replay.home.snapshots(inputs.job, inputs.as_of) / inputs.snapshot_digest
     try:
         replay.taken = read_snapshot(replay.home, inputs.job, inputs.as_of, inputs.snapshot_digest)
     except SnapshotMissing as gone:
         raise ObjectMissing(f"{gone}; restore it from a backup") from None
-    read_document(replay.home.snapshots(inputs.job, inputs.as_of) / inputs.snapshot_digest / "taken.json", _TAKEN)
+    read_document(folder / "taken.json", _TAKEN)
+    inspect_marks(folder)
 
 
 def replay_objects(replay: Replay) -> None:
@@ -306,12 +310,20 @@ def _compare_rows(replay: Replay, chain: Chain, con: duckdb.DuckDBPyConnection, 
     key = ", ".join(f'"{name}"' for name in replay.job.key)
     asked = f'FROM "{relation}" WHERE {column} = $asked ORDER BY {key}'
     reader = con.sql(asked, params={"asked": run}).to_arrow_reader(BATCH_ROWS)
-    seen = (pl.DataFrame(batch) for batch in chain_of((reader.schema.empty_table(),), reader))
     at = datetime.fromisoformat(chain.first_shown()[replay.run.run_id].at)
-    for expected, found in zip_longest(_had(replay.scores).batches(), in_batches(seen)):
+    for expected, found in zip_longest(_had(replay.scores).batches(), in_batches(_frames(reader))):
         shown = None if expected is None else expected.with_columns(scored_at=pl.lit(at, pl.Datetime("us", "UTC")))
         if shown is None or found is None or not _same(found, shown):
             raise ReplayDiffers(f"{replay.home.published} shows other rows of the run in {relation}; {_ANEW}")
+
+
+def _frames(reader: pa.RecordBatchReader) -> Iterator[pl.DataFrame]:
+    """What a reader returns, and after it no row: so there is a frame that says which columns there are.
+
+    `schema.empty_table()` would say so too, and import pandas wherever it is: half a second.
+    """
+    yield from (pl.DataFrame(batch) for batch in reader)
+    yield pl.DataFrame(reader.read_all())
 
 
 def _kept_file(replay: Replay, name: str) -> RowsFile:

@@ -129,9 +129,17 @@ def _due(cell: Cell, as_of: date) -> bool:
 
 def _staged(looked: Looked, among: Collection[Cell], reading: Reading) -> dict[Cell, tuple[Partition, ...]]:
     """Stage some partitions, as many rows of each as the look counted."""
+    places: list[tuple[date | None, date | None, int | None, int]] = []
+
+    def frames() -> Iterator[pl.DataFrame]:
+        for event_day, visible_day, bucket, rows in _pieces(looked, among, reading.extraction):
+            places.append((event_day, visible_day, bucket, rows.height))
+            yield rows
+
     staged: dict[Cell, tuple[Partition, ...]] = {}
-    for event_day, visible_day, bucket, rows in _pieces(looked, among, reading.extraction):
-        part = Partition(event_day, visible_day, bucket, rows.height, *reading.store.put(rows))
+    put = reading.store.put_each(frames())
+    for place, (digest, seal) in zip(places, put, strict=True):
+        part = Partition(*place, digest, seal)
         staged[cell_of(part)] = (*staged.get(cell_of(part), ()), part)
     arrived = {cell: sum(part.rows for part in parts) for cell, parts in staged.items()}
     counted = {cell: looked.cells[cell].rows for cell in among}

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Lock, local
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -23,9 +25,11 @@ from jobs.warehouse.engine import borrow, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from concurrent.futures import Future
     from pathlib import Path
 
 _PATTERN = re.compile(r"[\[*?]")
+_WRITERS = 2  # threads that digest and write, while another reads
 PARQUET = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, ROW_GROUP_SIZE 122880, WRITE_BLOOM_FILTER false"
 
 
@@ -122,16 +126,43 @@ class ObjectStore:
     staged: Path
     known: dict[str, FileSeal] = field(default_factory=dict)
     _new: set[str] = field(default_factory=set)
-    _con: duckdb.DuckDBPyConnection = field(default_factory=connect)
+    _claims: Lock = field(default_factory=Lock)
+    _own: local = field(default_factory=local)
 
     def put(self, frame: pl.DataFrame) -> tuple[str, FileSeal]:
         """Stage the rows unless a manifest that was read already refers to them; returns their digest and seal."""
-        digest = rows_digest(frame)
-        if digest not in self.known:
-            self.known[digest] = write_parquet(self._con, frame, self.staged / f"{digest}.parquet")
-            reach("object-half-written", half=self.staged / f"{digest}.parquet")
-            self._new.add(digest)
+        digest = self._put(frame)
         return digest, self.known[digest]
+
+    def put_each(self, frames: Iterable[pl.DataFrame]) -> list[tuple[str, FileSeal]]:
+        """Stage many, as `put` does, in parallel, a few at a time; their digests and seals in order."""
+        digests: list[str] = []
+        waiting: deque[Future[str]] = deque()
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            for frame in frames:
+                waiting.append(pool.submit(self._put, frame))
+                if len(waiting) > _WRITERS:
+                    digests.append(waiting.popleft().result())
+            digests += [each.result() for each in waiting]
+        return [(digest, self.known[digest]) for digest in digests]  # all are written; of equal rows, by one thread
+
+    def _put(self, frame: pl.DataFrame) -> str:
+        digest = rows_digest(frame)
+        with self._claims:
+            mine = digest not in self.known and digest not in self._new
+            if mine:
+                self._new.add(digest)
+        if mine:
+            self.known[digest] = write_parquet(self._connection(), frame, self.staged / f"{digest}.parquet")
+            reach("object-half-written", half=self.staged / f"{digest}.parquet")
+        return digest
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        """One a thread, to write with."""
+        if not hasattr(self._own, "con"):
+            self._own.con = connect()
+        con: duckdb.DuckDBPyConnection = self._own.con
+        return con
 
     def path(self, digest: str) -> Path:
         """Where an object lies now."""

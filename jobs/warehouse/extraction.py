@@ -103,11 +103,11 @@ class Extraction:
         Raises:
             SourceDiffers: if a source column or table is missing, or a value has no place in its declared type.
         """
-        return self.stream(query, bounds, self._ordered(query, bounds))
+        return self.stream(query, bounds, self.ordered(query, bounds))
 
     def none_of(self, query: Query, bounds: Bounds) -> Iterator[pl.DataFrame]:
         """One batch without rows, which says which columns there would be; errors as `rows`."""
-        return self.stream(query, bounds, f"SELECT * FROM ({self._ordered(query, bounds)}) LIMIT 0")  # noqa: S608
+        return self.stream(query, bounds, f"SELECT * FROM ({self.ordered(query, bounds)}) LIMIT 0")  # noqa: S608
 
     def stream(self, query: Query, bounds: Bounds, text: str) -> Iterator[pl.DataFrame]:
         """What a text over the query's relation returns, in batches; at least one, which may have no row."""
@@ -129,9 +129,10 @@ class Extraction:
     def check_columns(self, query: Query, bounds: Bounds) -> None:
         """Pass if the warehouse has the tables and columns that the query names; reads no row; errors as `rows`."""
         with self._source_errors(query, bounds):
-            self._relation(f"EXPLAIN {self._ordered(query, bounds)}", query, bounds).fetchall()
+            self._relation(f"EXPLAIN {self.ordered(query, bounds)}", query, bounds).fetchall()
 
-    def _ordered(self, query: Query, bounds: Bounds) -> str:
+    def ordered(self, query: Query, bounds: Bounds) -> str:
+        """The query's rows with their days in front, by event day, visible day and total order, as SQL."""
         return (
             f"SELECT {self.days(query, bounds)}, source.* FROM {self.origin.relation(query)} AS source {order(query)}"  # noqa: S608  checked SQL
         )

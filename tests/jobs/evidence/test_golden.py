@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -15,6 +16,7 @@ from jobs.store.home import open_home
 from jobs.store.registry import read_version, version_names
 from jobs.store.snapshots import as_known_on, kept_snapshots, read_snapshot
 from models.golden import MOST_ROWS, bits_differing, choose_rows
+from models.kernel import choice
 from tests.jobs.evidence.tampering import JOB, flip, forge_version, one_more, one_ulp_more
 from tests.jobs.evidence.tampering import settings as settings_of
 
@@ -170,6 +172,52 @@ def test_feature_code_that_breaks_its_contract_on_the_golden_night_is_no_fault_o
     assert result.code == 81
     assert "the golden night of model" in result.err
     assert len(result.json["runs"]) == 1
+
+
+@pytest.fixture
+def for_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every night is large enough for the kernel: LightGBM takes a second a tree."""
+    monkeypatch.setattr(choice, "_PREDICT_NS", 1e9)
+
+
+def off_by_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel gives its third row another bit."""
+    real = choice.Kernel.scores
+
+    def scores(*told: object) -> object:
+        found = real(*told)
+        found[2] = np.nextafter(found[2], 0)
+        return found
+
+    monkeypatch.setattr(choice.Kernel, "scores", scores)
+
+
+@pytest.mark.usefixtures("for_the_kernel")
+def test_a_night_that_the_kernel_scores_is_the_night_that_lightgbm_scores(world: World) -> None:
+    """A run of the same identity with other scores would be 81; the record says who scored, and the replay is equal."""
+    result = world.run("backfill", "--as-of", "2013-04-12", "--json")
+    assert (result.code, result.json["runs"][0]["status"]) == (0, "already_published")
+    assert world.run("run", "--as-of", NEXT, "--json").code == 0
+    records = [path.read_text() for path in world.home.rglob("execution.json")]
+    assert any('"scored_by":"kernel"' in record.replace(" ", "") for record in records)
+    assert world.run("verify").code == 0
+
+
+@pytest.mark.usefixtures("for_the_kernel")
+def test_a_kernel_that_gives_a_golden_row_another_bit_scores_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LightGBM's own golden rows are right; verify asks both engines."""
+    before = publications(world)
+    off_by_a_bit(monkeypatch)
+
+    result = world.run("run", "--as-of", NEXT, "--json")
+
+    assert result.code == 81
+    assert "1 of 1000 golden rows another raw score" in result.err
+    assert publications(world) == before
+    verified = world.run("verify", "--json")
+    assert (verified.code, verified.json["runs"][0]["first_divergence"]) == (81, "golden_rows")
 
 
 @pytest.mark.parametrize("name", ["golden_rows.parquet", "golden_night.json", "trained.json", "model.txt"])

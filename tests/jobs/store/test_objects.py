@@ -8,7 +8,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from jobs.store.digest import rows_digest
+from jobs.store.digest import TypeNotEncodable, rows_digest
 from jobs.store.objects import (
     FileSeal,
     ObjectDamaged,
@@ -24,7 +24,7 @@ from jobs.store.objects import (
 from jobs.warehouse.engine import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from jobs.store.home import Home
@@ -69,6 +69,30 @@ def test_the_same_rows_are_staged_once_and_what_a_manifest_has_is_not_written(st
     second.known[digest] = seal
     assert second.put(ROWS) == (digest, seal)
     assert list(second.staged.iterdir()) == []
+
+
+def test_many_put_at_once_are_what_each_is_put_alone(store: Callable[[], ObjectStore]) -> None:
+    """In their order, equal rows among them, few of them in memory; what fails stops the rest."""
+    alone, together = store(), store()
+    frames = [
+        pl.DataFrame({"id": [number % 7, None], "label": ["é", "x" * number]}) for number in (*range(9), *range(9))
+    ]
+    drawn: list[int] = []
+
+    def drawing() -> Iterator[pl.DataFrame]:
+        for number, frame in enumerate(frames):
+            drawn.append(number)
+            yield frame
+            if number == 6:
+                assert len(list(together.staged.glob("*.parquet"))) >= number - 4
+
+    assert together.put_each(drawing()) == [alone.put(frame) for frame in frames]
+    assert drawn == list(range(len(frames)))
+    assert sorted(path.name for path in together.staged.iterdir()) == sorted(
+        path.name for path in alone.staged.iterdir()
+    )
+    with pytest.raises(TypeNotEncodable):
+        store().put_each([ROWS, pl.DataFrame({"id": [1.5]}, schema={"id": pl.Float32}), ROWS])
 
 
 def test_keeping_twice_is_keeping_once(store: Callable[[], ObjectStore]) -> None:
