@@ -28,13 +28,13 @@ def write_section(name: str, title: str, text: str, page: Path = PAGE) -> None:
 
 
 def machine() -> str:
-    """One line: the day, the processor, cores, memory, system, and the versions of what does the work."""
+    """One line: the day, processor, cores, memory, system, versions of what does the work, and how busy it all was."""
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return (
         f"Measured on {datetime.now(UTC):%Y-%m-%d}: {_processor()}, {len(os.sched_getaffinity(0))} cores, "
         f"{memory_gb:.0f} GB, {platform.system()} {platform.release()}; "
-        f"Python {platform.python_version()}, {libraries}."
+        f"Python {platform.python_version()}, {libraries}. Load average at the end: {os.getloadavg()[1]:.1f}."
     )
 
 
