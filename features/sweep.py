@@ -51,10 +51,9 @@ class Windows:
             NotWhole: if a column to be summed does not hold integers.
         """
         require_whole(rows, self.sums)
-        grouped = rows.select(*self.by, *_SPAN, *self.sums).drop_nulls(list(self.by))
         if len(self.nights) == 1:
-            return self._of_the_night(grouped)
-        return grouped.group_by(*self.by, *_SPAN).agg(total(name) for name in self.sums)  # exact: integers
+            return self._of_the_night(rows)
+        return rows.group_by(*self.by, *_SPAN).agg(total(name) for name in self.sums)  # exact: integers
 
     def merged(self, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
         """What pieces of the rows were reduced to, as if they had been one."""
@@ -83,14 +82,15 @@ class Windows:
         night, newest = self.nights[0], rows["event_day"].max()
         reached = [length for length in self.days if isinstance(newest, date) and _start(night, length) <= newest]
         current = pl.col("superseded_day").is_null() | (pl.col("superseded_day") > night)
-        begun = pl.col("event_day") >= _start(night, max(self.days))
-        counts = rows.lazy().filter(pl.col("visible_day") <= night, current, begun)
-        inside = [
-            total(pl.when(pl.col("event_day") >= _start(night, length)).then(name)).alias(f"{name}_{length}d")
+        counts = current & (pl.col("visible_day") <= night)
+        inside = {f"within {length}": counts & (pl.col("event_day") >= _start(night, length)) for length in reached}
+        sums = [
+            total(pl.when(f"within {length}").then(name)).alias(f"{name}_{length}d")
             for length in reached
             for name in self.sums
         ]
-        return counts.group_by(self.by).agg(inside).collect()  # exact: integers
+        marked = rows.lazy().select(*self.by, *self.sums, **inside)
+        return marked.group_by(self.by).agg(sums).collect()  # exact: integers
 
     def _swept(self, per_span: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
         """One row per row asked for: the running sums of its group at its night."""

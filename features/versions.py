@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.exact import ascending, in_order
+from features.exact import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-_DAYS = ("event_day", "visible_day")
 
 
 class VersionsTie(Exception):
@@ -30,7 +27,7 @@ def with_superseded_day(rows: pl.DataFrame, key: Sequence[str], known: str) -> p
     Raises:
         VersionsTie: if two versions of one key have the same known time.
     """
-    several = _of_several_versions(rows.select(*_DAYS, *key, known), key, known)
+    several = _of_several_versions(rows.select("visible_day", *key, known), key)
     versions = in_order(several, by=key, key=(known,))
     refuse_ties(versions, key, known)
     replaced = pl.col("visible_day").shift(-1)  # exact: by key and known time, which are unique
@@ -39,23 +36,16 @@ def with_superseded_day(rows: pl.DataFrame, key: Sequence[str], known: str) -> p
     return rows.with_columns(superseded_day=days)
 
 
-def _of_several_versions(rows: pl.DataFrame, key: Sequence[str], known: str) -> pl.DataFrame:
+def _of_several_versions(rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
     """Among others, all rows of keys that have more than one version, each with its position, `row`.
 
-    Few rows of many have, and only those are sorted. Versions of a key share their event day. So two of them either
-    became visible on one day, and stand side by side where rows are in order, or one of them did later than the first
-    rows of that event day. Equal keys are looked for by a number that other keys may share: that only adds rows.
+    Few rows of many have, and only those are sorted. Equal keys have equal numbers; keys that merely share one add rows
+    that were not needed.
     """
-    numbered = rows.with_row_index("row")  # exact: only to say where they stand
-    if not rows.select(ascending((*_DAYS, *key, known)).all()).item():
-        return numbered
-    twin = _next_is_same((*_DAYS, *key))
-    late = pl.col("visible_day") > pl.col("visible_day").min().over("event_day")
-    numbers = rows.select(number=_number_of(key), suspect=late | twin)
-    suspects = numbers.filter("suspect")["number"]
-    others = numbers.filter(~pl.col("suspect"))["number"]
-    shared = pl.concat([others.filter(_among(others, suspects)), suspects.filter(suspects.is_duplicated())])
-    return numbered.filter(_among(numbers["number"], shared))
+    numbers = rows.select(_number_of(key)).to_series()
+    ordered = numbers.sort()  # exact: numbers alone, equal ones are the same
+    shared = ordered.filter(ordered == ordered.shift(1))  # exact: in order of themselves
+    return rows.with_row_index("row").filter(_among(numbers, shared))  # exact: only to say where they stand
 
 
 def _among(numbers: pl.Series, some: pl.Series) -> pl.Series:
