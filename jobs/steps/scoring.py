@@ -104,14 +104,14 @@ def score_snapshot(
         frames = night_batches(job, scan_tables(in_store(home), snapshot), snapshot.as_of)
         features = write_batches(frames, folder / FEATURES_FILE)
         line.update(rows=features.rows, bytes=features.seal.size)
+    unseen_here = unseen_labels(features, fitted)
     if not run_folder(home, inputs).is_dir():
-        missing = unseen_labels(features, fitted)
-        require_seen_labels(job, inputs, features.rows, missing)
+        require_seen_labels(job, inputs, features.rows, unseen_here)
     with log.phase("score") as line:
         raw = raw_of(job, features, fitted, model, threads)
         scores = write_batches(score_batches(job, features, raw, inputs, model), folder / SCORES_FILE)
         line.update(rows=scores.rows, bytes=scores.seal.size)
-    return Scored(inputs, features, scores, scores.digest_of([*job.key, "raw_score"]), unseen_labels(features, fitted))
+    return Scored(inputs, features, scores, scores.digest_of([*job.key, "raw_score"]), unseen_here)
 
 
 def require_same_sql(snapshot: Snapshot, version: ModelVersion) -> None:
