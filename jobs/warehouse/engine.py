@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
 }
 _LENDING = Lock()
+_MOST_MB = 2_000
 
 
 def use_threads(count: int) -> None:
@@ -50,15 +52,23 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """A connection to a file, or to memory: it never looks for an extension, and prints no progress on stdout.
 
-    What does not fit into memory spills to the folder `spill`. A new file has the format of the DuckDB release
+    With a folder `spill`, what does not fit into two gigabytes (or most of the memory, where there is less) lies there
+    meanwhile: however large a warehouse is, a night needs no more. A new file has the format of the DuckDB release
     `storage`, so that clients from that release on can open it; by default in that of the library.
     """
     config = dict(_OFFLINE)
     if spill:
         config["temp_directory"] = str(spill)
+        config["memory_limit"] = f"{_memory_mb()}MB"
     if storage:
         config["storage_compatibility_version"] = storage
     return _as_agreed(duckdb.connect(str(path) if path else ":memory:", read_only=read_only, config=config))
+
+
+def _memory_mb() -> int:
+    """What a connection may take that has where to spill to."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
+    return min(_MOST_MB, physical * 8 // 10)
 
 
 def _as_agreed(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:

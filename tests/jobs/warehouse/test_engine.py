@@ -14,6 +14,7 @@ from jobs.warehouse.engine import borrow, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 SETTINGS = ("TimeZone", "enable_progress_bar", "autoinstall_known_extensions", "autoload_known_extensions")
 
@@ -57,3 +58,18 @@ def test_threads_borrow_at_once() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(ask, range(200))) == [499_500 + number for number in range(200)]
+
+
+def test_a_connection_that_can_spill_takes_a_bounded_part_of_the_memory(tmp_path: Path) -> None:
+    """However much the machine has: what is larger goes through the folder, and comes out the same."""
+    con = connect(spill=tmp_path)
+
+    [(limit,)] = con.sql("SELECT current_setting('memory_limit')").fetchall()
+    con.execute("SET memory_limit = '60MB'")
+    con.execute(
+        "CREATE TEMP TABLE wide AS SELECT range AS n, hash(range) AS h, hash(range + 1) AS i FROM range(5000000)"
+    )
+
+    assert limit in {"1.8 GiB", "1.9 GiB"} or limit.endswith("MiB")
+    assert con.sql("SELECT count(*), sum(n) FROM wide").fetchall() == [(5_000_000, 12_499_997_500_000)]
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) > 0
