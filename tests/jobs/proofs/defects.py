@@ -213,8 +213,8 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "gaps filled with the mean of the batch",
         "models/scorer.py",
-        "batch = matrix[start : start + batch_rows]",
-        "batch = np.nan_to_num(matrix[start : start + batch_rows], nan=np.nanmax(matrix[start : start + batch_rows]))",
+        "booster.raw(self._booster, batch(start, stop), threads)",
+        "booster.raw(self._booster, np.nan_to_num(batch(start, stop), nan=np.nanmax(batch(start, stop))), threads)",
         "batches",
     ),
     Defect(
