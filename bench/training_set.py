@@ -27,7 +27,7 @@ from jobs.store.home import open_home
 from jobs.store.opening import in_store, read_tables
 from jobs.warehouse.sample import load_sample
 
-AS_OF = date(2013, 12, 31)
+AS_OF = date(2014, 1, 1)
 NIGHTS = (1, 30, 100, 365)
 REPEATS = 3
 HEAD = ("nights", "rows", "median s (lowest-highest)", "÷ 30 nights", "÷ one at a time")
@@ -43,14 +43,14 @@ def main() -> None:
         settings = read_settings({"SCORE_HOME": str(Path(folder) / "home")}, lambda: datetime.now(UTC))
         home = open_home(settings.home)
         load_sample(settings.home / "warehouse.duckdb")
-        look = take_snapshot(job, settings, home, AS_OF, first_night=AS_OF - timedelta(days=364))
+        look = take_snapshot(job, settings, home, AS_OF, first_night=AS_OF - timedelta(days=365))
         tables = read_tables(in_store(home), look.snapshot)
     build = job.features().build_features
     seconds: dict[int, list[float]] = {count: [] for count in NIGHTS}
     rows: dict[int, int] = {}
     for _ in range(REPEATS):
         for count in NIGHTS:
-            cutoffs = [job.cutoff(AS_OF - timedelta(days=n)) for n in range(count)]
+            cutoffs = [job.cutoff(AS_OF - timedelta(days=n + 1)) for n in range(count)]
             began = time.perf_counter()
             rows[count] = build(tables, cutoffs).height
             seconds[count].append(time.perf_counter() - began)

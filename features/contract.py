@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import dataframely as dy
@@ -150,16 +151,17 @@ def _differences(frame: pl.DataFrame, columns: SchemaDict) -> Iterator[str]:
 
 
 def _refuse_rows(feature_set: FeatureSet, frame: pl.DataFrame, key: Sequence[str]) -> None:
-    failures = row_contract(frame.schema, key).filter(frame).failure.counts()
+    failures = row_contract(tuple(frame.schema.items()), tuple(key)).filter(frame).failure.counts()
     if failures:
         counts = ", ".join(f"{rule} in {count} row(s)" for rule, count in sorted(failures.items()))
         raise RowsDiffer(f"rows that {feature_set.name} version {feature_set.version} does not allow: {counts}")
 
 
-def row_contract(schema: pl.Schema, key: Sequence[str]) -> type[dy.Schema]:
+@cache
+def row_contract(schema: tuple[tuple[str, PolarsDataType], ...], key: tuple[str, ...]) -> type[dy.Schema]:
     """The contract of the rows: the key is unique and without nulls, a feature may be null but not NaN or infinite."""
     columns = {
         name: _kind(dtype)[1](primary_key=True) if name in key else _kind(dtype)[1](nullable=True)
-        for name, dtype in schema.items()
+        for name, dtype in schema
     }
     return type("FeatureFrame", (dy.Schema,), columns)

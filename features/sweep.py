@@ -100,7 +100,7 @@ class Windows:
         found = in_order(placed.select("point").unique(maintain_order=True), key=("point",))
         for length in self.days:
             running = _running(numbered, self.sums, length).rename({name: f"{name}_{length}d" for name in self.sums})
-            found = found.join_asof(running, on="point")  # exact: both by point, unique
+            found = found.join_asof(running, on="point")  # exact: by point, unique on the left, the last of equals
         return placed.join(found, on="point", how="left", maintain_order="left")
 
 
@@ -147,7 +147,7 @@ def _placed(asked: pl.DataFrame, groups: pl.DataFrame, by: Sequence[str]) -> pl.
 
 
 def _running(per_span: pl.DataFrame, sums: Sequence[str], length: int) -> pl.DataFrame:
-    """One row per group and day on which a window's sums change: the sums from that day on.
+    """Rows by group and day on which a window's sums change; the last of each day has the sums from that day on.
 
     Whatever is added is taken away later, so each group ends at 0 and one running sum serves all of them.
     """
@@ -156,8 +156,8 @@ def _running(per_span: pl.DataFrame, sums: Sequence[str], length: int) -> pl.Dat
     counts = ends.filter(pl.col("visible_day") < pl.col("end"))
     added = counts.select(pl.col(sums), point=point("visible_day"))
     taken = counts.select(-pl.col(sums), point=point("end"))
-    changes = pl.concat([added, taken]).group_by("point").agg(total(name) for name in sums)  # exact: in order next
-    return in_order(changes, key=("point",)).with_columns(pl.col(sums).cum_sum())  # exact: Int64, by point, unique
+    changes = pl.concat([added, taken]).sort("point")  # exact: the last of a day's has the sum of all, in any order
+    return changes.with_columns(pl.col(sums).cum_sum())  # exact: Int64, by point; a look-up takes the last of a day
 
 
 def point(day: str) -> pl.Expr:
