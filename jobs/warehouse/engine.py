@@ -59,7 +59,7 @@ def connect(
     config = dict(_OFFLINE)
     if spill:
         config["temp_directory"] = str(spill)
-        config["memory_limit"] = f"{_memory_mb()}MB"
+        config.setdefault("memory_limit", f"{_memory_mb()}MB")
     if storage:
         config["storage_compatibility_version"] = storage
     return _as_agreed(duckdb.connect(str(path) if path else ":memory:", read_only=read_only, config=config))
