@@ -24,18 +24,6 @@ def in_order(rows: pl.DataFrame, *, by: Sequence[str] = (), key: Sequence[str]) 
     return rows.sort(*by, *key, nulls_last=False)  # exact: the key is an argument
 
 
-def ascending(columns: Sequence[str]) -> pl.Expr:
-    """Whether a row comes strictly after the one before it, by these columns; true for the first row.
-
-    Text is compared by its UTF-8 bytes; a null comes after nothing, and nothing after a null.
-    """
-    after = pl.lit(value=False)
-    for column in reversed(columns):
-        before = pl.col(column).shift(1)  # exact: by these columns, as it finds out
-        after = (pl.col(column) > before) | ((pl.col(column) == before) & after)
-    return after.fill_null(value=False) | (pl.int_range(pl.len()) == 0)  # exact: the first row follows none
-
-
 def total(column: str | pl.Expr) -> pl.Expr:
     """The sum of integers, as Int64; 0 over nothing. A column that is not whole is refused by `require_whole`."""
     return _integer(column).cast(pl.Int64).sum()

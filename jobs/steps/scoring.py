@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from features.contract import RowsDiffer, type_text
-from features.exact import ascending
 from features.fitted import Fitted, unseen
 from jobs.store.batches import write_batches
 from jobs.store.digest import rows_digest
@@ -18,6 +17,7 @@ from jobs.store.registry import read_model_text
 from jobs.store.runs import FEATURES_FILE, SCORES_FILE, RunInputs, run_folder
 from jobs.telling.log import SILENT
 from models.scorer import Model
+from models.training import NotSorted, check_sorted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -178,8 +178,12 @@ def follows(batch: pl.DataFrame, key: tuple[str, ...], last: pl.DataFrame | None
     """
     keys = batch.select("as_of", *key)
     both = keys if last is None else pl.concat([last, keys])
-    if not both.select(ascending(both.columns).all()).item():
-        raise RowsDiffer(f"the rows of a batch of features do not come in the order of as_of, {', '.join(key)}")
+    try:
+        check_sorted(both, both.columns)
+    except NotSorted:
+        raise RowsDiffer(
+            f"the rows of a batch of features do not come in the order of as_of, {', '.join(key)}"
+        ) from None
     return keys.tail(1)
 
 
