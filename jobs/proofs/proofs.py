@@ -235,7 +235,8 @@ def parity(trial: Trial) -> str:
 
 def _rewritten(trial: Trial, known: Snapshot) -> str:
     """What the warehouse has changed of a night since its snapshot was kept: no failure, but worth to be known."""
-    kept = newest_kept(trial.home, trial.job.name, known.as_of, first_night=known.as_of)
+    sql = known.sql_fingerprints
+    kept = newest_kept(trial.home, trial.job.name, known.as_of, first_night=known.as_of, sql=sql)
     if kept is None:
         return "no snapshot of that night is kept to look for rewriting"
     if kept.digest == known.digest:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from jobs.editions import edition_of
 from jobs.environment import code, environment, host, lock_sha256, processor
 from jobs.evidence.golden import GoldenNightDiffers, GoldenRowsDiffer, ready
 from jobs.exits import Failure, failure_of, known_failures
@@ -29,7 +30,7 @@ from jobs.telling.log import SILENT
 from jobs.warehouse.addresses import publishes_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -252,12 +253,17 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
     if wish.reason == NIGHTLY and as_of in chain.closed():
         return _closed(desk, chain, as_of)
     version = _version(job, home, chain, as_of, wish)
+    desk = replace(desk, job=edition_of(job, version))
+    job = desk.job
     matching_features(job, version)  # this and the next before anything is taken from the warehouse
     with log.phase("model"):
         prepared = _ready(desk, version)
     gate = gate_of(job, home, chain, as_of, accept=wish.accept_rows)
     with log.phase("snapshot") as line:
-        snapshot = snapshot_to_score(job, desk.settings, home, chain, as_of, restate=wish.restate, gate=gate, log=log)
+        snapshot = snapshot_to_score(
+            job, desk.settings, home, chain, as_of,
+            sql=version.sql_fingerprints, restate=wish.restate, gate=gate, log=log,
+        )  # fmt: skip
         line.update(rows=snapshot.rows, bytes=snapshot.size)
     log = log.of(run_id=run_inputs(job, snapshot, version).run_id)
     with staging(home) as staged:
@@ -332,19 +338,23 @@ def snapshot_to_score(
     chain: Chain,
     as_of: date,
     *,
+    sql: Mapping[str, str] | None = None,
     restate: bool = False,
     gate: Gate | None = None,
     log: Log = SILENT,
 ) -> Snapshot:
     """The rows to score: a new look, or those of the current run, or the newest kept, or else a new look.
 
+    Where the SQL of a model is given, rows of the current run that other SQL took are not the ones to score.
     Only the rows of the current run passed the gate already; kept ones that it refuses are looked at again.
     """
     if not restate:
         shown = chain.current().get(as_of)
         if shown is not None and shown.run_id is not None:
             run = read_run(home.runs(job.name, as_of) / shown.run_id)
-            return read_snapshot(home, job.name, as_of, run.inputs.snapshot_digest)
+            snapshot = read_snapshot(home, job.name, as_of, run.inputs.snapshot_digest)
+            if sql is None or snapshot.taken_by(sql):
+                return snapshot
         kept = find_kept(job, home, as_of, first_night=as_of)
         if kept is not None and (gate is None or gate.lets_through(kept)):
             return kept

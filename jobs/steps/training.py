@@ -89,7 +89,7 @@ def train_version(
 ) -> Trained:
     """Train on what was known before `as_of` began; the job's first version becomes its champion.
 
-    `parameters` are those of the job's TOML unless others are given.
+    `parameters` are those of the job's TOML unless others are given; SQL and features are of its edition.
 
     Raises:
         LabelsMissing, NightsMissing: if there is too little to learn from.
