@@ -8,9 +8,10 @@ from datetime import timedelta
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from features.clock import Cutoff, ZoneUnknown, zone
+from jobs.availability import Columns, PolicyRefused, read_policy
 from jobs.days import Calendar
 from jobs.queries.released import find_queries, require_unedited
 from jobs.store.home import safe_name
@@ -113,6 +114,7 @@ class Job:
     features_module: str
     sql_versions: tuple[tuple[str, int], ...]
     editions: tuple[Edition, ...]
+    columns: Columns
     training: Training
     scoring: Scoring
     sql_folder: Path
@@ -200,6 +202,7 @@ def parse_job(name: str, text: str, path: str) -> Job:
         features_module=editions[0].features_module,
         sql_versions=editions[0].sql_versions,
         editions=editions,
+        columns=_columns(top, path),
         training=Training(
             nights=training.whole("nights", least=2),
             warm_up_days=training.whole("warm_up_days", least=0),
@@ -229,6 +232,21 @@ def _earlier(top: _Entries, path: str) -> Iterator[Edition]:
         edition = _Entries(entries, path, f"earlier.{number}.")
         yield _edition(edition)
         edition.nothing_else()
+
+
+def _columns(top: _Entries, path: str) -> Columns:
+    """What the job says of its columns in production; whether it says it of all is looked at when it trains."""
+    declared = {}
+    for table, entries in top.table("columns", {}).items():
+        if not isinstance(entries, dict):
+            raise top.refusal(f"columns.{table}", "a table", entries)
+        declared[table] = entries
+        for name, said in entries.items():
+            try:
+                read_policy(said)
+            except PolicyRefused as refused:
+                raise JobRefused(f"{path}: `columns.{table}.{name}` {refused}") from None
+    return Columns(declared)
 
 
 def _edition(entries: _Entries) -> Edition:
@@ -285,8 +303,8 @@ class _Entries:
             raise self.refusal(name, "a number from 1", value)
         return float(value)
 
-    def table(self, name: str) -> dict[str, object]:
-        value = self._take(name)
+    def table(self, name: str, default: dict[str, object] | None = None) -> dict[str, Any]:
+        value = self._take(name, default)
         if not isinstance(value, dict):
             raise self.refusal(name, "a table", value)
         return value

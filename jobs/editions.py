@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from jobs.availability import Columns
 from jobs.queries.source import QueryMissing, file_name, fingerprint, read_bytes
 from jobs.store.registry import read_version, version_names
 
@@ -32,10 +33,14 @@ def in_edition(job: Job, edition: Edition) -> Job:
 
 
 def edition_of(job: Job, version: ModelVersion) -> Job:
-    """The job in the edition that a model version was trained with: its feature set, and most of its SQL.
+    """The job as a model version was trained: with its feature set, most of its SQL, and its columns' policies.
 
     In the current edition if there is no such one: what differs is said, by name, where it matters.
     """
+    return replace(_with_code_of(job, version), columns=Columns(version.columns))
+
+
+def _with_code_of(job: Job, version: ModelVersion) -> Job:
     if len(job.editions) == 1:
         return job
     same_features = [

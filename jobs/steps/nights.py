@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from jobs.availability import met_json
 from jobs.editions import edition_of
 from jobs.environment import code, environment, host, lock_sha256, processor
 from jobs.evidence.golden import GoldenNightDiffers, GoldenRowsDiffer, ready
@@ -269,13 +270,15 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
     with staging(home) as staged:
         folder = staged / "run"
         folder.mkdir()
-        scored = score_snapshot(job, home, snapshot, version, prepared.model, folder, desk.threads, log)
+        scored = score_snapshot(
+            job, home, snapshot, version, prepared.model, folder, desk.threads, log, accept_rows=wish.accept_rows
+        )
         with log.phase("keep") as line:
             run = keep_scored(desk, scored, folder, prepared)
             line.update(rows=run.row_count, bytes=run.size)
     reach("run-kept")
     with log.phase("publish"):
-        status = _show(desk, chain, run, wish, rows_accepted=bool(gate.far))
+        status = _show(desk, chain, run, wish, rows_accepted=bool(gate.far) or any(each.far for each in scored.met))
     reach("published")
     with log.phase("views"):
         make_visible(desk)
@@ -395,6 +398,7 @@ def _execution(desk: Desk, scored: Scored, prepared: Ready) -> dict[str, Json]:
     return {
         "at": desk.settings.clock().isoformat(),
         "code": code(),
+        "columns_met": met_json(scored.met),
         "environment": environment(),
         "equal_to_training": prepared.to_json(),
         "host": host(),

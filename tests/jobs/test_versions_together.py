@@ -64,14 +64,18 @@ class Place:
         return done
 
     def change(self, text: str) -> None:
-        """Put the entries of a block in the place of the job's own."""
+        """Put the entries of a block in the place of the job's own, or, under a table that is there, beside them."""
         path = self.tree / TOML
         old = path.read_text(encoding="utf-8")
         features, _, tables = text.partition("\n\n")
-        old = re.sub(r'^features = "flight_delay"$', features, old, flags=re.MULTILINE)
-        path.write_text(
-            re.sub(r"^\[sql\].*?(?=^\[training\])", f"{tables}\n", old, flags=re.MULTILINE | re.DOTALL), "utf-8"
-        )
+        if features.startswith("[columns."):
+            header, _, line = features.partition("\n")
+            new = old.replace(f"{header}\n", f"{header}\n{line}\n")
+        else:
+            new = re.sub(r'^features = "flight_delay"$', features, old, flags=re.MULTILINE)
+            new = re.sub(r"^\[sql\].*?(?=^# What is expected)", f"{tables}\n", new, flags=re.MULTILINE | re.DOTALL)
+        assert new != old
+        path.write_text(new, encoding="utf-8")
 
     def look(self) -> None:
         """Learn the ids that the page calls V1, V2, ... in the order of training, and RUN1, RUN2 of the 13th."""
@@ -160,7 +164,9 @@ def test_training_like_an_earlier_version_takes_its_edition(place: Place) -> Non
 def test_a_model_whose_edition_was_taken_out_is_refused_by_name_before_anything_is_read(place: Place) -> None:
     path = place.tree / TOML
     whole = path.read_text("utf-8")
-    path.write_text(re.sub(r"^\[\[earlier\]\].*?(?=^\[training\])", "", whole, flags=re.MULTILINE | re.DOTALL), "utf-8")
+    path.write_text(
+        re.sub(r"^\[\[earlier\]\].*?(?=^# What is expected)", "", whole, flags=re.MULTILINE | re.DOTALL), "utf-8"
+    )
     try:
         done = place.score("backfill --as-of 2013-04-12")
         replayed = place.score("verify --all --json")
