@@ -20,6 +20,7 @@ from jobs.evidence.golden import other_environment, require_golden_night, requir
 from jobs.proofs.poison import poison_events, poison_knowledge
 from jobs.proofs.trial import DoesNotHold, require_same_frame, require_same_scores, require_same_snapshot
 from jobs.proofs.witness import Task, Testimony, ask, testimony_of_scores
+from jobs.steps.scoring import features_of
 from jobs.steps.training import training_rows, training_set
 from jobs.store.digest import rows_digest
 from jobs.store.ledger import compare
@@ -100,7 +101,7 @@ def row_order(trial: Trial) -> str:
     tables = {name: table.collect() for name, table in trial.tables(trial.night.snapshot).items()}
     for seed in _SHUFFLES:
         shuffled = {name: rows.sample(fraction=1.0, shuffle=True, seed=seed).lazy() for name, rows in tables.items()}
-        frame = trial.job.features().build_features(shuffled, [trial.job.cutoff(trial.as_of)])
+        frame = features_of(trial.job, shuffled, [trial.job.cutoff(trial.as_of)])
         require_same_frame(trial.night.frame, frame, "tables of the snapshot shuffled")
     rows = sum(table.rows for table in trial.night.snapshot.tables)
     times = f"{rows:,} rows of the snapshot shuffled {len(_SHUFFLES)} times"
@@ -243,7 +244,8 @@ def parity(trial: Trial) -> str:
 
 def _rewritten(trial: Trial, known: Snapshot) -> str:
     """What the warehouse has changed of a night since its snapshot was kept: no failure, but worth to be known."""
-    kept = newest_kept(trial.home, trial.job.name, known.as_of, first_night=known.as_of)
+    sql = known.sql_fingerprints
+    kept = newest_kept(trial.home, trial.job.name, known.as_of, first_night=known.as_of, sql=sql)
     if kept is None:
         return "no snapshot of that night is kept to look for rewriting"
     if kept.digest == known.digest:

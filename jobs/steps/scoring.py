@@ -10,9 +10,10 @@ import polars as pl
 
 from features.contract import Feature, FeatureSet, RowsDiffer, type_named, type_text
 from features.fitted import Fitted, apply, unseen
+from jobs.availability import columns_met, require_available
 from jobs.store.batches import write_batches
 from jobs.store.digest import rows_digest
-from jobs.store.opening import in_store, scan_tables
+from jobs.store.opening import in_store, scan_tables, stored_rows
 from jobs.store.registry import read_model_text
 from jobs.store.runs import FEATURES_FILE, SCORES_FILE, RunInputs, run_folder
 from jobs.telling.log import SILENT
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from features.clock import Cutoff
+    from jobs.availability import Met
     from jobs.definition import Job
     from jobs.store.batches import RowsFile
     from jobs.store.home import Home
@@ -64,6 +67,7 @@ class Scored:
     scores: RowsFile
     scores_digest: str
     unseen: Mapping[str, int]
+    met: Sequence[Met]
 
 
 def run_inputs(job: Job, snapshot: Snapshot, version: ModelVersion) -> RunInputs:
@@ -87,6 +91,8 @@ def score_snapshot(
     folder: Path,
     threads: int = 1,
     log: Log = SILENT,
+    *,
+    accept_rows: bool = False,
 ) -> Scored:
     """Write the features of the snapshot's night, and their scores by the model of the version, into a folder.
 
@@ -94,23 +100,28 @@ def score_snapshot(
         PopulationEmpty: if there is nothing to score.
         FeaturesOfAnotherVersion: if the code builds other columns than the model knows.
         SqlOfAnotherVersion: if other SQL took the snapshot than the model's training rows.
+        ColumnsUnavailable: if a column has more nulls than the model was promised, unless that is accepted.
         LabelsUnseen: if training did not see too many of its labels; a run that is kept already may be repeated.
     """
     require_same_sql(snapshot, version)
     matching_features(job, version)
     inputs, fitted = run_inputs(job, snapshot, version), Fitted.from_json(version.fitted)
+    new = not run_folder(home, inputs).is_dir()
+    met = columns_met(job.columns, snapshot, stored_rows(home))
+    if new and not accept_rows:
+        require_available(job.name, snapshot.as_of, met)
     with log.phase("features") as line:
         frames = night_batches(job, scan_tables(in_store(home), snapshot), snapshot.as_of)
         features = write_batches(frames, folder / FEATURES_FILE)
         line.update(rows=features.rows, bytes=features.seal.size)
     unseen_here = unseen_labels(features, fitted)
-    if not run_folder(home, inputs).is_dir():
+    if new:
         require_seen_labels(job, inputs, features.rows, unseen_here, fitted.refusing)
     with log.phase("score") as line:
         raw = raw_of(job, features, fitted, model, threads)
         scores = write_batches(score_batches(job, features, raw, inputs, model), folder / SCORES_FILE)
         line.update(rows=scores.rows, bytes=scores.seal.size)
-    return Scored(inputs, features, scores, scores.digest_of([*job.key, "raw_score"]), unseen_here)
+    return Scored(inputs, features, scores, scores.digest_of([*job.key, "raw_score"]), unseen_here, met)
 
 
 def require_same_sql(snapshot: Snapshot, version: ModelVersion) -> None:
@@ -139,17 +150,25 @@ def matching_features(job: Job, version: ModelVersion) -> FeatureSet:
     return feature_set
 
 
+def features_of(
+    job: Job, tables: Mapping[str, pl.LazyFrame], cutoffs: Sequence[Cutoff], only: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """The features of some nights from a snapshot's tables, nulls as the job declares them, held to the contract."""
+    module = job.features()
+    frame = module.build_features(job.columns.filled(tables), cutoffs, only)
+    return module.FEATURE_SET.conform(frame, job.key)
+
+
 def build_night(
     job: Job, tables: Mapping[str, pl.LazyFrame], as_of: date, only: pl.DataFrame | None = None
 ) -> pl.DataFrame:
     """The feature frame of one night from a snapshot's tables, in key order, held to the contract."""
-    module = job.features()
-    frame = module.build_features(tables, [job.cutoff(as_of)], only)
+    frame = features_of(job, tables, [job.cutoff(as_of)], only)
     if frame.height == 0 and only is not None:
         raise PopulationEmpty(f"{job.name} has none of the rows that were asked for as of {as_of}; ask for others")
     if frame.height == 0:
         raise _nothing_to_score(job, as_of)
-    return module.FEATURE_SET.conform(frame, job.key)
+    return frame
 
 
 def night_batches(job: Job, tables: Mapping[str, pl.LazyFrame], as_of: date) -> Iterator[pl.DataFrame]:
@@ -159,7 +178,7 @@ def night_batches(job: Job, tables: Mapping[str, pl.LazyFrame], as_of: date) -> 
         yield build_night(job, tables, as_of)
         return
     rows, last = 0, None
-    for frame in module.feature_batches(tables, [job.cutoff(as_of)]):
+    for frame in module.feature_batches(job.columns.filled(tables), [job.cutoff(as_of)]):
         if frame.height:
             batch = module.FEATURE_SET.conform(frame, job.key)
             last = follows(batch, job.key, last)

@@ -10,11 +10,13 @@ import polars as pl
 
 from features.contract import type_text
 from features.fitted import apply, declared, fit
+from jobs.availability import require_declared, require_defaults
 from jobs.environment import code, environment, host, lock_file, lock_sha256, processor
 from jobs.evidence.golden import keep_golden
 from jobs.kill_points import reach
 from jobs.screen import silent
 from jobs.steps.begun import require_begun
+from jobs.steps.scoring import features_of
 from jobs.steps.snapshots import find_kept, take_snapshot
 from jobs.store.events import PROMOTED, append, read_chain
 from jobs.store.home import staging
@@ -93,9 +95,10 @@ def train_version(
 ) -> Trained:
     """Train on what was known before `as_of` began; the job's first version becomes its champion.
 
-    `parameters` are those of the job's TOML unless others are given.
+    `parameters` are those of the job's TOML unless others are given; SQL and features are of its edition.
 
     Raises:
+        ColumnsUndeclared, DefaultRefused: if the job does not say what its columns' nulls mean in production.
         LabelsMissing, NightsMissing: if there is too little to learn from.
         TooFewNights: if there is no night to train on before those to validate on.
         TransformRefused, NothingToLearn: if a transform is declared for what is not there.
@@ -103,6 +106,9 @@ def train_version(
     require_begun(job, settings, as_of)
     parameters = parameters or job.parameters()
     declared(transforms_of(job), job.features().FEATURE_SET)
+    queries = job.queries()
+    require_declared(job.name, queries, job.columns)
+    require_defaults(queries, job.columns)
     first_night = as_of - timedelta(days=job.training.nights)
     log = log.of(job=job.name, as_of=as_of)
     tell("looking at the warehouse")
@@ -155,9 +161,11 @@ def training_rows(
     cutoffs = [job.cutoff(first + timedelta(days=n)) for n in range((last - first).days + 1)]
     tables = read_tables(in_store(home), snapshot)
     module = job.features()
-    frame = module.FEATURE_SET.conform(module.build_features(tables, cutoffs), job.key)
+    frame = features_of(job, tables, cutoffs)
     order = ["as_of", *job.key]
-    labelled = frame.join(module.labels(tables, cutoffs), on=order, how="left", maintain_order="left")
+    labelled = frame.join(
+        module.labels(job.columns.filled(tables), cutoffs), on=order, how="left", maintain_order="left"
+    )
     missing = labelled.get_column(LABEL).null_count()
     if missing > job.training.missing_labels_max * labelled.height:
         raise LabelsMissing(
@@ -271,6 +279,7 @@ def _version(job: Job, snapshot: Snapshot, rows: TrainingRows, trained: TrainedM
         training=training_facts(rows),
         metrics=_json(trained.metrics.to_json()) if trained.metrics else {},
         golden=golden,
+        columns=job.columns.declared,
     )
 
 
