@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from features.contract import FeatureSet
-    from features.fitted import Fitted
     from jobs.queries.check import Query
     from models.parameters import Parameters
 
@@ -46,6 +45,7 @@ class FeatureModule(Protocol):
 
     One that may have millions of rows a night also has `feature_batches(tables, cutoffs, only=None)`: the frame that
     `build_features` returns, piece by piece, in order. The two give the same rows.
+    `TRANSFORMS`, a tuple of `features.fitted`, says what is learnt of training rows; without it text becomes codes.
     """
 
     FEATURE_SET: FeatureSet
@@ -58,12 +58,6 @@ class FeatureModule(Protocol):
 
     def labels(self, tables: Mapping[str, pl.LazyFrame], cutoffs: Sequence[Cutoff]) -> pl.DataFrame:
         """One row per (night, entity): what happened, null where it is not known."""
-
-    def fit(self, frame: pl.DataFrame) -> Fitted:
-        """What the transforms learn from the training rows."""
-
-    def apply(self, frame: pl.DataFrame, fitted: Fitted) -> pl.DataFrame:
-        """The frame that the model sees."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.contract import type_text
-from features.fitted import Fitted
+from features.fitted import Fitted, apply
 from jobs.differences import differing
 from jobs.editions import edition_of
 from jobs.exits import failure_of, known_failures
@@ -151,7 +151,7 @@ class Bench:
             model = load_model(self.home, version)
             _require_columns(frame, version, self.job.key)
             with _of_code():  # not `raw_scores`, which holds a frame to the feature set of today
-                applied = self.job.features().apply(frame, Fitted.from_json(version.fitted))
+                applied = apply(frame, Fitted.from_json(version.fitted))
                 raw = model.raw_scores(applied, order=("as_of", *self.job.key))
             scores = frame.select(*self.job.key, score=pl.Series(model.probability(raw), dtype=pl.Float64))
             if not scores.get_column("score").is_finite().all():

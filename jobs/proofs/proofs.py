@@ -34,7 +34,8 @@ from models.parameters import Parameters
 from models.training import train_again
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from importlib.resources.abc import Traversable
 
     from jobs.proofs.poison import Edge
     from jobs.proofs.sources import Source
@@ -76,13 +77,20 @@ def golden(trial: Trial) -> str:
 
 def purity(_trial: Trial) -> str:
     """No module of features reduces floats, leaves ties open, or reads a clock, a disk or a host."""
-    modules = [each for each in resources.files("features").iterdir() if each.name.endswith(".py")]
-    found = [
-        str(one) for each in modules for one in findings(each.read_text(encoding="utf-8"), f"features/{each.name}")
-    ]
+    modules = sorted(_modules(resources.files("features"), "features"))
+    found = [str(one) for path, text in modules for one in findings(text, path)]
     if found:
         raise DoesNotHold(f"{len(found)} findings, the first: {found[0]}")
     return f"{len(modules)} modules of features read: no float reduction, no open tie, no clock, disk or host"
+
+
+def _modules(folder: Traversable, path: str) -> Iterator[tuple[str, str]]:
+    """Path and text of every module in a folder and those below it."""
+    for each in folder.iterdir():
+        if each.is_dir():
+            yield from _modules(each, f"{path}/{each.name}")
+        elif each.name.endswith(".py"):
+            yield f"{path}/{each.name}", each.read_text(encoding="utf-8")
 
 
 def row_order(trial: Trial) -> str:
@@ -252,7 +260,7 @@ def training(trial: Trial) -> str:
     """Two trainings give the same model, byte for byte."""
     version, job = trial.version, trial.job
     snapshot = read_snapshot(trial.home, job.name, version.as_of, version.snapshot_digest)
-    rows = training_rows(job, trial.home, snapshot)
+    rows = training_rows(job, trial.home, snapshot, like=trial.fitted)
     if rows.fitted.to_json() != version.fitted:
         raise DoesNotHold("what the transforms learn from the kept training rows is not what they learnt")
     learnt = training_set(job, rows.frame)
