@@ -45,7 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         environ = environ_of(Path(folder))
         call(environ, "demo", "--load-only")
-        call(environ, "train", "--as-of", str(TRAINED))
+        call(environ, "train", "flight_delay", "--as-of", str(TRAINED))
         call(environ, "backfill", "--as-of", str(LAST - timedelta(days=count - 1)), "--until", str(LAST))
         nights = run_ids(environ)
         took: dict[str, list[tuple[float, float]]] = {RUN: [], VERIFY: [], ONE: [], TWO: []}
