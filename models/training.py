@@ -7,8 +7,8 @@ import polars as pl
 
 from models import booster
 from models.booster import Floats
-from models.evaluation import Metrics, quality
-from models.matrix import FeaturesDiffer, LabelsRefused, check_features, check_names, to_label, to_matrix
+from models.evaluation import Constants, Metrics, Sample, measure
+from models.matrix import FeaturesDiffer, LabelsRefused, as_floats, check_features, check_names, to_label, to_matrix
 from models.parameters import Parameters
 from models.scorer import Model
 
@@ -55,8 +55,8 @@ class TrainedModel:
     parameters: Parameters
     rows: int
     nights: int
-    metrics: Metrics | None
-    """Of the validation model, see `Metrics`; null for an objective that is not binary."""
+    metrics: Metrics
+    """Of the validation model, see `Metrics`."""
 
 
 def train(training: TrainingSet, parameters: Parameters, threads: int) -> TrainedModel:
@@ -70,7 +70,7 @@ def train(training: TrainingSet, parameters: Parameters, threads: int) -> Traine
     """
     rows = _rows(training, parameters)
     return TrainedModel(
-        metrics=_validate(rows, parameters, threads) if parameters.objective == "binary" else None,
+        metrics=_validate(rows, training.frame, parameters, threads),
         text=booster.fit(rows.matrix, rows.label, rows.features, parameters, threads),
         features=rows.features,
         parameters=parameters,
@@ -99,7 +99,7 @@ class _Rows:
 
 
 def _rows(training: TrainingSet, parameters: Parameters) -> _Rows:
-    check_names(training.features, parameters.categorical)
+    check_names(training.features, parameters.categorical, parameters.baseline)
     return _Rows(
         features=training.features,
         night=training.frame[training.order[0]],
@@ -108,11 +108,10 @@ def _rows(training: TrainingSet, parameters: Parameters) -> _Rows:
     )
 
 
-def _validate(rows: _Rows, parameters: Parameters, threads: int) -> Metrics:
+def _validate(rows: _Rows, frame: pl.DataFrame, parameters: Parameters, threads: int) -> Metrics:
     """Measure a model of the earlier nights on the last ones; it is thrown away."""
     early, late = _split(rows, parameters.validation_nights)
-    positives = int(early.label.sum())
-    if positives in (0, len(early.label)):
+    if early.label.min() == early.label.max():
         raise LabelsRefused(f"all {len(early.label)} labels before {late.night[0]} are the same: nothing can be learnt")
     text = booster.fit(early.matrix, early.label, early.features, parameters, threads)
     model = Model.load(text, rows.features)
@@ -123,8 +122,22 @@ def _validate(rows: _Rows, parameters: Parameters, threads: int) -> Metrics:
         nights=parameters.validation_nights,
         trained_rows=len(early.label),
         trained_nights=early.night.n_unique(),
-        quality=quality(raw, model.probability(raw), late.label, base_rate=positives / len(early.label)),
+        quality=measure(
+            Sample(
+                raw,
+                model.probability(raw),
+                late.label,
+                binary=parameters.objective == "binary",
+                baseline=naive(frame.tail(len(late.label)), parameters.baseline),
+            ),
+            Constants.of(early.label),
+        ),
     )
+
+
+def naive(frame: pl.DataFrame, baseline: str) -> tuple[str, Floats] | None:
+    """The naive score of rows as the model sees them: its name and values, NaN for null; null if none is declared."""
+    return (baseline, as_floats(frame.get_column(baseline))) if baseline else None
 
 
 def _split(rows: _Rows, last_nights: int) -> tuple[_Rows, _Rows]:
