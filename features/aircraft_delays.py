@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features import fitted
 from features.clock import nights
 from features.contract import Feature, FeatureSet
-from features.exact import clipped, in_order, one_if
+from features.exact import clipped, one_if
 from features.holidays import federal_holidays, near_holidays
 from features.lastknown import last_known
+from features.seen import seen
 from features.sweep import clip_history, windows
 from features.trailing import Figure, Group, Trailing
 from features.versions import newest, with_superseded_day
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from features.clock import Cutoff
-    from features.fitted import Fitted
 
 ZONE = "America/New_York"
 KEY = ("tailnum",)
@@ -102,10 +101,10 @@ def build_features(
     asked = nights(cutoffs, ZONE)
     planes = tables["planes"].collect()
     flown = outcomes(tables["outcomes"].collect(), planes, asked["as_of"])
-    seen = aircraft(flown, asked)
+    there = aircraft(flown, asked)
     if only is not None:
-        seen = seen.join(only, on=only.columns, how="semi", maintain_order="left")
-    known = with_last_flight(with_plane(with_days(seen, asked), planes), flown)
+        there = there.join(only, on=only.columns, how="semi", maintain_order="left")
+    known = with_last_flight(with_plane(with_days(there, asked), planes), flown)
     parts = (known, OWN.columns(flown, known), OWN_SHARES.columns(flown, known), KIN.columns(flown, known))
     frame = pl.concat(parts, how="horizontal").select("as_of", *KEY, *FEATURE_SET.names)
     return FEATURE_SET.conform(frame, KEY)
@@ -119,31 +118,18 @@ def labels(tables: Mapping[str, pl.LazyFrame], cutoffs: Sequence[Cutoff]) -> pl.
     """
     asked = nights(cutoffs, ZONE)
     planes, reported = tables["planes"].collect(), tables["labels"].collect()
-    seen = aircraft(outcomes(tables["outcomes"].collect(), planes, asked["as_of"]), asked)
-    ahead = seen.with_columns(pl.col("as_of").dt.offset_by(f"{HORIZON_DAYS}d"))
+    there = aircraft(outcomes(tables["outcomes"].collect(), planes, asked["as_of"]), asked)
+    ahead = there.with_columns(pl.col("as_of").dt.offset_by(f"{HORIZON_DAYS}d"))
     in_the_week = windows(arrivals(reported), by=KEY, sums=("late_min",), days=(HORIZON_DAYS,), asked=ahead)
     newest_day = pl.lit(reported["visible_day"].max(), pl.Date)
     settled = pl.col("as_of").dt.offset_by(f"{HORIZON_DAYS + LABEL_DELAY_DAYS}d") <= newest_day
     minutes = pl.when(settled).then(f"late_min_{HORIZON_DAYS}d").alias("label")
-    return pl.concat([seen, in_the_week], how="horizontal").select("as_of", *KEY, minutes)
-
-
-def fit(frame: pl.DataFrame) -> Fitted:
-    """The codes of the text features, learnt from a training frame."""
-    return fitted.fit(frame, FEATURE_SET)
-
-
-def apply(frame: pl.DataFrame, state: Fitted) -> pl.DataFrame:
-    """The frame with codes for text; rows and columns keep their order, an unseen label is null."""
-    return fitted.apply(frame, state)
+    return pl.concat([there, in_the_week], how="horizontal").select("as_of", *KEY, minutes)
 
 
 def aircraft(flown: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
     """One row per (as_of, tailnum), in that order: who was seen in the days before each night, by what was known."""
-    ever = in_order(flown.select(KEY).drop_nulls().unique(maintain_order=True), key=KEY)
-    pairs = asked.select("as_of").join(ever, how="cross", maintain_order="left_right")
-    seen = windows(flown, by=KEY, sums=("known",), days=(SEEN_DAYS,), asked=pairs)
-    return pairs.filter(seen[f"known_{SEEN_DAYS}d"] > 0)
+    return seen(flown, by=KEY, days=SEEN_DAYS, asked=asked)
 
 
 def outcomes(rows: pl.DataFrame, planes: pl.DataFrame, asked: pl.Series) -> pl.DataFrame:
@@ -185,12 +171,12 @@ def collected() -> pl.Expr:
     return pl.when(arrived()).then(clipped("arr_delay_min", 0, LATEST_MIN))
 
 
-def with_days(seen: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+def with_days(there: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
     """The rows and their order, with what the calendar says of the night and of the days ahead."""
     near = near_holidays(asked["as_of"]).select(pl.all().clip(0, NEAR_DAYS))
     ahead = pl.Series("holidays_ahead", [_holidays_ahead(day) for day in asked["as_of"]], pl.Int32)
     days = pl.concat([asked.select("as_of"), near, ahead.to_frame()], how="horizontal")
-    return seen.join(days, on="as_of", how="left", maintain_order="left").with_columns(
+    return there.join(days, on="as_of", how="left", maintain_order="left").with_columns(
         weekday=pl.col("as_of").dt.weekday().cast(pl.Int32), place=pl.lit("New York")
     )
 
@@ -200,15 +186,15 @@ def _holidays_ahead(first: date) -> int:
     return len([day for day in days if day in federal_holidays(day.year)])
 
 
-def with_plane(seen: pl.DataFrame, planes: pl.DataFrame) -> pl.DataFrame:
+def with_plane(there: pl.DataFrame, planes: pl.DataFrame) -> pl.DataFrame:
     """The rows and their order, with what the register says of the aircraft; null if it is not there."""
     made = planes.select("tailnum", "model", "seats", "year_built", maker="manufacturer")
-    known = seen.join(made, on="tailnum", how="left", maintain_order="left")
+    known = there.join(made, on="tailnum", how="left", maintain_order="left")
     age = pl.col("as_of").dt.year() - pl.col("year_built")
     return known.with_columns(age_years=age.cast(pl.Int32), maker_code="maker", model_code="model")
 
 
-def with_last_flight(seen: pl.DataFrame, flown: pl.DataFrame) -> pl.DataFrame:
+def with_last_flight(there: pl.DataFrame, flown: pl.DataFrame) -> pl.DataFrame:
     """The rows and their order, with carrier, origin and day of the last flight of the aircraft that was reported."""
     order = ("sched_dep_at", *FLIGHT, "recorded_at")
     dated = flown.with_columns(day="event_day")
@@ -218,8 +204,8 @@ def with_last_flight(seen: pl.DataFrame, flown: pl.DataFrame) -> pl.DataFrame:
         newest=order,
         values=("carrier", "origin", "day"),
         days=SEEN_DAYS,
-        asked=seen.select("as_of", *KEY),
+        asked=there.select("as_of", *KEY),
     )
-    both = pl.concat([seen, last], how="horizontal")
+    both = pl.concat([there, last], how="horizontal")
     since = (pl.col("as_of") - pl.col("day")).dt.total_days().cast(pl.Int32)
     return both.with_columns(carrier_code="carrier", origin_code="origin", days_since_seen=since)

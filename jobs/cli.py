@@ -127,9 +127,21 @@ def snapshot(
 
 @app.command()
 def train(
-    context: typer.Context, job: JobName = None, *, as_of: AsOf, threads: Threads = 0, json: Json = False
+    context: typer.Context,
+    job: JobName = None,
+    *,
+    as_of: AsOf,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            "--like", metavar="VERSION", help="With the SQL and features of the edition of that model version."
+        ),
+    ] = None,
+    threads: Threads = 0,
+    json: Json = False,
 ) -> None:
     """Train on what was known before the as-of; the first version becomes champion, later ones are challengers."""
+    from jobs.editions import in_editions_like
     from jobs.screen import progress
     from jobs.steps.reports import show_trained
     from jobs.steps.trainings import train_jobs
@@ -137,7 +149,8 @@ def train(
     log = _teller(context).begin("train")
     settings, home = _open()
     with progress() as tell:
-        trained, failed = train_jobs(_jobs(job), settings, home, as_of, threads=threads, tell=tell, log=log)
+        chosen = in_editions_like(_jobs(job), home, like)
+        trained, failed = train_jobs(chosen, settings, home, as_of, threads=threads, tell=tell, log=log)
     raise typer.Exit(show_trained(_screen(as_json=json), trained, failed))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.fitted import Fitted
+from features.fitted import Fitted, apply
 from jobs.queries.declaration import Role
 from jobs.store.events import read_chain
 from jobs.store.home import staging
@@ -85,7 +85,7 @@ def what_happened(job: Job, settings: Settings, home: Home, nights: Sequence[dat
     asks = bounded(_of_labels(job.queries()), as_of, first, job.horizon_days)
     with staging(home) as spill, open_warehouse(settings.warehouse, job, asks, spill) as now:
         tables = {query.table: pl.concat(now.rows(query, bounds)).lazy() for query, bounds in asks}
-    return job.features().labels(tables, [job.cutoff(night) for night in nights])
+    return job.features().labels(job.columns.filled(tables), [job.cutoff(night) for night in nights])
 
 
 def _of_labels(queries: Sequence[Query]) -> list[Query]:
@@ -106,7 +106,7 @@ def naive_scores(job: Job, version: ModelVersion, features: pl.DataFrame) -> pl.
     baseline, keys = version.parameters.get("baseline"), features.select("as_of", *job.key)
     if not isinstance(baseline, str):
         return keys
-    seen = job.features().apply(features, Fitted.from_json(version.fitted))
+    seen = apply(features, Fitted.from_json(version.fitted))
     return keys.with_columns(seen[baseline].cast(pl.Float64).alias(NAIVE))
 
 
