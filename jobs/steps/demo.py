@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from jobs.definition import load_job
 from jobs.evidence.verifying import verify_run
+from jobs.project import OURS
 from jobs.screen import say, table
 from jobs.steps.evaluating import NothingHappened, evaluate, with_labels
 from jobs.steps.nights import Desk, exit_code, run_nightly
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from jobs.definition import Job
     from jobs.evidence.verifying import Verdict
+    from jobs.project import Project
     from jobs.screen import Tell
     from jobs.settings import Settings
     from jobs.steps.nights import Outcome
@@ -42,6 +44,10 @@ _RISKIEST = 10
 _TOLD = 21  # 3 for loading, 3 for training, 7 nights, 7 replays, 1 comparison
 _SHOWN = ("rank", "score", "flight_date", "carrier", "flight", "origin", "and then")
 _HAPPENED = {1: "late or lost", 0: "in time", None: "not known yet"}
+
+
+class DemoElsewhere(Exception):
+    """The demonstration was called in a user's project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +98,18 @@ class Demonstration:
         }
 
 
+def _require_ours(project: Project) -> None:
+    """Pass if no project would be mixed up with the demonstration's job, which is not in it."""
+    if project.folder:
+        raise DemoElsewhere(
+            f"the demonstration scores the program's own job, and this is {project}: call it in a folder of its own; "
+            "only the sample warehouse, for a job of yours: score demo --load-only"
+        )
+
+
 def load_demo(settings: Settings, until: date | None, tell: Tell) -> Loaded:
     """Build the sample warehouse where the settings say, or bring it forward to what was known before `until`."""
-    job = load_job(JOB)
+    job = load_job(JOB, OURS)
     end, address = job.calendar.cutoff(until) if until else None, settings.warehouse
     if isinstance(address, FileAddress):
         address.path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,9 +123,10 @@ def load_demo(settings: Settings, until: date | None, tell: Tell) -> Loaded:
 
 def whole_demo(settings: Settings, until: date | None, threads: int, tell: Tell) -> Demonstration:
     """Load, train, score the week night by night, replay every night, compare with what happened; twice is once."""
+    _require_ours(settings.project)
     began = time.monotonic()
     tell = _counted(tell)
-    home, job = open_home(settings.home), load_job(JOB)
+    home, job = open_home(settings.home), load_job(JOB, OURS)
     loaded = load_demo(settings, until, tell)
     nights = [night for night in WEEK if until is None or night <= until] or [until or TRAINED_AS_OF]
     desk = Desk(job, settings, home, (job,), threads, tell)
@@ -187,7 +203,7 @@ def show_demo(done: Demonstration, warehouse: str | None = None) -> None:
         say("what really happened is not known yet")
     say()
     _show_replays(done)
-    _show_next(done, load_job(JOB), warehouse)
+    _show_next(done, load_job(JOB, OURS), warehouse)
 
 
 def _show_riskiest(done: Demonstration) -> None:
