@@ -94,6 +94,7 @@ Wait = Annotated[
     ),
 ]
 AcceptRows = Annotated[
-    bool, typer.Option("--accept-rows", help="Though row counts are far from the last nights'; stays on record.")
+    bool,
+    typer.Option("--accept-rows", help="Though row counts, or shares of nulls, are not as usual; stays on record."),
 ]
 Reason = Annotated[str, typer.Option("--reason", parser=sentence_of, metavar="TEXT", help="Why; it stays on record.")]

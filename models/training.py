@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import polars as pl
 
@@ -19,6 +20,20 @@ class NotSorted(ValueError):
 
 class TooFewNights(ValueError):
     """There are no nights left to train on before the nights to validate on."""
+
+
+def held_out_from(nights: Sequence[date], validation_nights: int) -> date:
+    """The first of the last nights, on which a model of earlier ones is measured; `nights` are ascending.
+
+    Raises:
+        TooFewNights: if there is none before it.
+    """
+    if len(nights) <= validation_nights:
+        raise TooFewNights(
+            f"{len(nights)} nights are too few: the last {validation_nights} are for validation "
+            "(`validation_nights`). Train as of a later date, or validate on fewer."
+        )
+    return nights[-validation_nights]
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,19 @@ class TrainingSet:
 
 
 @dataclass(frozen=True)
+class Learning:
+    """All nights to learn from; and, to measure what their kind is worth, the last of them and earlier ones.
+
+    `early` has nights whose labels had matured before the first night of `late` began. What transforms learn for these
+    two they learn of `early` alone.
+    """
+
+    whole: TrainingSet
+    early: TrainingSet | None = None
+    late: TrainingSet | None = None
+
+
+@dataclass(frozen=True)
 class TrainedModel:
     """One training result: the canonical text, what it was trained on, and how well its kind did on unseen nights."""
 
@@ -59,18 +87,17 @@ class TrainedModel:
     """Of the validation model, see `Metrics`; null for an objective that is not binary."""
 
 
-def train(training: TrainingSet, parameters: Parameters, threads: int) -> TrainedModel:
+def train(learning: Learning, parameters: Parameters, threads: int) -> TrainedModel:
     """Validate on the last nights with a model of the earlier ones, then train on all nights with the same parameters.
 
     The number of threads changes nothing but the time it takes.
 
     Raises:
         FeaturesDiffer, NotExact, CodesRefused, LabelsRefused: see `models.matrix`.
-        TooFewNights: no more nights than are to be validated on.
     """
-    rows = _rows(training, parameters)
+    rows = _rows(learning.whole, parameters)
     return TrainedModel(
-        metrics=_validate(rows, parameters, threads) if parameters.objective == "binary" else None,
+        metrics=_measured(learning, parameters, threads) if parameters.objective == "binary" else None,
         text=booster.fit(rows.matrix, rows.label, rows.features, parameters, threads),
         features=rows.features,
         parameters=parameters,
@@ -94,9 +121,6 @@ class _Rows:
     matrix: Floats
     label: Floats
 
-    def part(self, which: slice) -> "_Rows":
-        return _Rows(self.features, self.night[which], self.matrix[which], self.label[which])
-
 
 def _rows(training: TrainingSet, parameters: Parameters) -> _Rows:
     check_names(training.features, parameters.categorical)
@@ -108,35 +132,30 @@ def _rows(training: TrainingSet, parameters: Parameters) -> _Rows:
     )
 
 
-def _validate(rows: _Rows, parameters: Parameters, threads: int) -> Metrics:
+def _measured(learning: Learning, parameters: Parameters, threads: int) -> Metrics | None:
+    """How good a model of the earlier nights is on the last ones, if there are such."""
+    if learning.early is None or learning.late is None:
+        return None
+    return _validate(learning.early, learning.late, parameters, threads)
+
+
+def _validate(earlier: TrainingSet, last: TrainingSet, parameters: Parameters, threads: int) -> Metrics:
     """Measure a model of the earlier nights on the last ones; it is thrown away."""
-    early, late = _split(rows, parameters.validation_nights)
+    early, late = _rows(earlier, parameters), _rows(last, parameters)
     positives = int(early.label.sum())
     if positives in (0, len(early.label)):
         raise LabelsRefused(f"all {len(early.label)} labels before {late.night[0]} are the same: nothing can be learnt")
     text = booster.fit(early.matrix, early.label, early.features, parameters, threads)
-    model = Model.load(text, rows.features)
+    model = Model.load(text, early.features)
     raw = model.raw_of(late.matrix, threads)
     return Metrics(
         first_night=str(late.night[0]),
         last_night=str(late.night[-1]),
-        nights=parameters.validation_nights,
+        nights=late.night.n_unique(),
         trained_rows=len(early.label),
         trained_nights=early.night.n_unique(),
         quality=quality(raw, model.probability(raw), late.label, base_rate=positives / len(early.label)),
     )
-
-
-def _split(rows: _Rows, last_nights: int) -> tuple[_Rows, _Rows]:
-    """The rows before the last nights, and those of the last nights."""
-    nights = rows.night.unique(maintain_order=True)
-    if len(nights) <= last_nights:
-        raise TooFewNights(
-            f"{len(nights)} nights are too few: the last {last_nights} are for validation (`validation_nights`). "
-            "Train as of a later date, or validate on fewer."
-        )
-    first = int((rows.night < nights[-last_nights]).sum())
-    return rows.part(slice(0, first)), rows.part(slice(first, None))
 
 
 def check_sorted(frame: pl.DataFrame, order: Sequence[str]) -> None:

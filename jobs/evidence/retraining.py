@@ -11,6 +11,8 @@ from datetime import date
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from features.fitted import Fitted
+from jobs.editions import edition_of
 from jobs.evidence.golden import other_environment, side_by_side
 from jobs.exits import failure_of, known_failures
 from jobs.steps.scoring import matching_features
@@ -84,10 +86,11 @@ def retrain_version(job: Job, home: Home, name: str, threads: int) -> Retrained:
 def _difference(job: Job, home: Home, version: ModelVersion, threads: int) -> str:
     """What is not as it was kept; nothing if every byte is."""
     kept = read_model_text(home, version)
+    job = edition_of(job, version)
     matching_features(job, version)
     snapshot = read_snapshot(home, job.name, version.as_of, version.snapshot_digest)
     first, last = (date.fromisoformat(str(version.training[name])) for name in ("first_night", "last_night"))
-    rows = training_rows(job, home, snapshot, (first, last))
+    rows = training_rows(job, home, snapshot, (first, last), Fitted.from_json(version.fitted))
     text = train_again(training_set(job, rows.frame), Parameters.from_json(version.parameters), threads)
     said = [*_rows_differ(version, rows), *_text_differs(kept, text)]
     return "; ".join(said)

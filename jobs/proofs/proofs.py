@@ -20,6 +20,7 @@ from jobs.project import OURS
 from jobs.proofs.poison import poison_events, poison_knowledge
 from jobs.proofs.trial import DoesNotHold, require_same_frame, require_same_scores, require_same_snapshot
 from jobs.proofs.witness import Task, Testimony, ask, testimony_of_scores
+from jobs.steps.scoring import features_of
 from jobs.steps.training import training_rows, training_set
 from jobs.store.digest import rows_digest
 from jobs.store.ledger import compare
@@ -96,7 +97,7 @@ def row_order(trial: Trial) -> str:
     tables = {name: table.collect() for name, table in trial.tables(trial.night.snapshot).items()}
     for seed in _SHUFFLES:
         shuffled = {name: rows.sample(fraction=1.0, shuffle=True, seed=seed).lazy() for name, rows in tables.items()}
-        frame = trial.job.features().build_features(shuffled, [trial.job.cutoff(trial.as_of)])
+        frame = features_of(trial.job, shuffled, [trial.job.cutoff(trial.as_of)])
         require_same_frame(trial.night.frame, frame, "tables of the snapshot shuffled")
     rows = sum(table.rows for table in trial.night.snapshot.tables)
     times = f"{rows:,} rows of the snapshot shuffled {len(_SHUFFLES)} times"
@@ -240,7 +241,8 @@ def parity(trial: Trial) -> str:
 
 def _rewritten(trial: Trial, known: Snapshot) -> str:
     """What the warehouse has changed of a night since its snapshot was kept: no failure, but worth to be known."""
-    kept = newest_kept(trial.home, trial.job.name, known.as_of, first_night=known.as_of)
+    sql = known.sql_fingerprints
+    kept = newest_kept(trial.home, trial.job.name, known.as_of, first_night=known.as_of, sql=sql)
     if kept is None:
         return "no snapshot of that night is kept to look for rewriting"
     if kept.digest == known.digest:
@@ -255,7 +257,7 @@ def training(trial: Trial) -> str:
     """Two trainings give the same model, byte for byte."""
     version, job = trial.version, trial.job
     snapshot = read_snapshot(trial.home, job.name, version.as_of, version.snapshot_digest)
-    rows = training_rows(job, trial.home, snapshot)
+    rows = training_rows(job, trial.home, snapshot, like=trial.fitted)
     if rows.fitted.to_json() != version.fitted:
         raise DoesNotHold("what the transforms learn from the kept training rows is not what they learnt")
     learnt = training_set(job, rows.frame)

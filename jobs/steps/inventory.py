@@ -206,6 +206,7 @@ def _show_run(screen: Screen, home: Home, run: Run) -> None:
     folder = run_folder(home, run.inputs)
     execution = read_document(folder / "execution.json", "execution")
     accepted = run.run_id in read_chain(home, run.inputs.job).rows_accepted()
+    nulls = _nulls(execution.get("columns_met"))
     riskiest = read_rows([folder / SCORES_FILE]).sort("rank").head(_RISKIEST)
 
     def lines() -> None:
@@ -217,6 +218,9 @@ def _show_run(screen: Screen, home: Home, run: Run) -> None:
         }  # fmt: skip
         table(("fact", "value"), list(facts.items()))
         say()
+        if nulls:
+            table(("column", "nulls", "of rows"), nulls, numbers=("nulls", "of rows"))
+            say()
         table(riskiest.columns[:-2], [row[:-2] for row in riskiest.iter_rows()], numbers=("score", "raw_score", "rank"))
 
     content = {
@@ -225,6 +229,13 @@ def _show_run(screen: Screen, home: Home, run: Run) -> None:
         "highest": riskiest.to_dicts(),
     }  # fmt: skip
     screen.show(content, lines)
+
+
+def _nulls(met: object) -> list[tuple[str, object, object]]:
+    """Each column in which the night met nulls, as `table.column`, with how many of how many rows."""
+    tables = met.items() if isinstance(met, dict) else ()
+    each = [(f"{name}.{column}", found) for name, columns in tables for column, found in columns.items()]
+    return [(name, found["nulls"], found["rows"]) for name, found in each if found["nulls"]]
 
 
 def _show_snapshot(screen: Screen, snapshot: Snapshot) -> None:

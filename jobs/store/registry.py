@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, cast
 
@@ -14,6 +14,7 @@ from jobs.store.home import safe_name, settle
 from jobs.store.objects import FileSeal, ObjectDamaged, ObjectMissing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from jobs.store.home import Home
@@ -78,6 +79,7 @@ class ModelVersion:
     training: dict[str, Json]
     metrics: dict[str, Json]
     golden: Golden
+    columns: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -85,8 +87,13 @@ class ModelVersion:
         return f"{self.as_of.isoformat()}-{json_digest(self.to_json())[:12]}"
 
     def to_json(self) -> dict[str, Json]:
-        """The manifest's body; the same training gives the same, whenever and wherever it ran."""
+        """The manifest's body; the same training gives the same, whenever and wherever it ran.
+
+        What versions did not have once is left out where it is empty, so that they are still called what they were.
+        """
+        columns: dict[str, Json] = {"columns": cast("Json", self.columns)} if self.columns else {}
         return {
+            **columns,
             "as_of": self.as_of.isoformat(),
             "environment": self.environment,
             "feature_fingerprint": self.feature_fingerprint,
@@ -204,6 +211,7 @@ def _from_json(body: dict[str, Json]) -> ModelVersion:
         training=cast("dict[str, Json]", body["training"]),
         metrics=cast("dict[str, Json]", body["metrics"]),
         golden=_golden_from_json(cast("dict[str, Json]", body["golden"])),
+        columns=cast("dict[str, dict[str, Json]]", body.get("columns", {})),
     )
 
 
