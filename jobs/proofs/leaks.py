@@ -40,7 +40,7 @@ def fitting(trial: Trial) -> str:
         _unmatured(trial, rows),
         _held_out(trial, rows),
     ]
-    return f"{len(trial.fitted.states)} transforms; {'; '.join(said)}"
+    return f"{trial.fitted.in_words}; {'; '.join(said)}"
 
 
 def _shuffled(trial: Trial, rows: TrainingRows) -> None:
