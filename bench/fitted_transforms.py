@@ -2,9 +2,9 @@
 
     python bench/fitted_transforms.py [--place FOLDER] [--write]
 
-Builds the features of all nights that had matured before 1 September, and of the first week of it; fits ours here and
-Feature-engine's (`bench/feature_engine_peer.py`) in an environment of its own, which uv makes; applies both to the
-rows that were learnt of and to the week, and counts the rows that agree to the bit. `--write` puts the table into
+Builds the features of all nights that had matured before 1 September, and of the thirty from then on; fits ours here
+and Feature-engine's (`bench/feature_engine_peer.py`) in an environment of its own, which uv makes; applies both to the
+rows that were learnt of and to September, and counts the rows that agree to the bit. `--write` puts the table into
 docs/fitted_transforms.md.
 """
 
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 AS_OF = date(2013, 9, 1)
-WEEK = tuple(AS_OF + timedelta(days=n) for n in range(7))
+NIGHTS = tuple(AS_OF + timedelta(days=n) for n in range(30))
 NEEDS = ("feature-engine", "pyarrow")
 NUMBERS, TEXT = ("plane_seats", "wind_gust_mph", "number_mean_delay_min_28d"), ("carrier_code", "dest_code")
 _DRAWS = 1_000_000
@@ -150,16 +150,16 @@ def main() -> None:
         place = given.place or Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         job = load_job("flight_delay")
-        learnt, scored = _rows(job, place)
+        learnt, scored = rows_of(job, place)
         release = _theirs(place)
         lines = [line for pair in PAIRS for line in _lines(job, pair, place, learnt, scored)]
         quantiles = _quantiles(job, place, learnt)
-    head = ("transform and column", "learnt of", "furthest", "week", "furthest", "reversed: ours", "theirs")
+    head = ("transform and column", "learnt of", "furthest", "September", "furthest", "reversed: ours", "theirs")
     whys = "\n".join(f"- **{pair.name}** beside `{pair.theirs}`: {pair.why}." for pair in PAIRS)
     text = (
         f"Rows whose value agrees to the bit, and the greatest difference: of {learnt.height:,} rows that were learnt "
-        f"of, and of {scored.height:,} of the first week of September 2013, with feature-engine {release}. Then rows "
-        "of the week that become another value when the week is given in reverse order.\n\n"
+        f"of, and of {scored.height:,} of September 2013, with feature-engine {release}. Then rows "
+        "of September that become another value when they are given in reverse order.\n\n"
         f"    python bench/fitted_transforms.py\n\n{table(head, lines)}\n\n{whys}\n\n{quantiles} {_draws()}\n"
     )
     print(text)
@@ -167,8 +167,8 @@ def main() -> None:
         write_section("feature_engine", "Beside Feature-engine", text, ROOT / "docs" / "fitted_transforms.md")
 
 
-def _rows(job: Job, place: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The training rows with their label, and the rows of the week; also as files for the peer."""
+def rows_of(job: Job, place: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The training rows with their label, and the rows of September; also as files for the peer."""
     files = place / "training.parquet", place / "scored.parquet"
     if not all(file.exists() for file in files):
         settings = read_settings({"SCORE_HOME": str(place / "home")}, lambda: datetime.now(UTC))
@@ -177,7 +177,7 @@ def _rows(job: Job, place: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
         first = AS_OF - timedelta(days=job.training.nights)
         rows = training_rows(job, home, take_snapshot(job, settings, home, AS_OF, first_night=first).snapshot)
         rows.built.with_columns(rows.label).write_parquet(files[0])
-        nights = [take_snapshot(job, settings, home, night).snapshot for night in WEEK]
+        nights = [take_snapshot(job, settings, home, night).snapshot for night in NIGHTS]
         built = [build_night(job, read_tables(in_store(home), each), each.as_of) for each in nights]
         pl.concat(built).write_parquet(files[1])
     return pl.read_parquet(files[0]), pl.read_parquet(files[1])
@@ -203,16 +203,16 @@ def _lines(job: Job, pair: Pair, place: Path, learnt: pl.DataFrame, scored: pl.D
     feature_set, label = job.features().FEATURE_SET, learnt["label"]
     days = job.horizon_days + job.label_delay_days
     fitted = fit(learnt.drop("label"), feature_set, transforms, key=job.key, labels=label, matures_days=days)
-    training, week = apply(learnt.drop("label"), fitted), apply(scored, fitted)
+    training, month = apply(learnt.drop("label"), fitted), apply(scored, fitted)
     reverse = apply(scored.reverse(), fitted).reverse()
-    their_training, their_week, their_reverse = (
+    their_training, their_month, their_reverse = (
         pl.read_parquet(place / f"{pair.name}_{rows}.parquet") for rows in ("training", "scored", "reversed")
     )
     lines = []
     for ours, theirs in pair.columns:
         codes = _codes(fitted, ours)
-        one, two = (_numbers(each[ours]) for each in (training, week))
-        other, another = (_like(each[theirs], codes) for each in (their_training, their_week))
+        one, two = (_numbers(each[ours]) for each in (training, month))
+        other, another = (_like(each[theirs], codes) for each in (their_training, their_month))
         lines.append(
             (
                 f"{pair.name}: {ours}",
@@ -220,8 +220,8 @@ def _lines(job: Job, pair: Pair, place: Path, learnt: pl.DataFrame, scored: pl.D
                 f"{_furthest(one, other):.3g}",
                 f"{_agree(two, another):,}",
                 f"{_furthest(two, another):.3g}",
-                f"{week.height - _agree(two, _numbers(reverse[ours])):,}",
-                f"{week.height - _agree(another, _like(their_reverse[theirs], codes)):,}",
+                f"{month.height - _agree(two, _numbers(reverse[ours])):,}",
+                f"{month.height - _agree(another, _like(their_reverse[theirs], codes)):,}",
             )
         )
     return lines
