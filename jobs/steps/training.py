@@ -19,10 +19,9 @@ from jobs.store.events import PROMOTED, append, read_chain
 from jobs.store.home import staging
 from jobs.store.locks import locked
 from jobs.store.opening import in_store, read_tables
-from jobs.store.registry import ModelVersion, keep_version, seal_of_text
+from jobs.store.registry import MemberFile, ModelVersion, keep_version, seal_of_text
 from jobs.telling.log import SILENT
-from models.scorer import Model
-from models.training import TrainingSet, train
+from models.training import SINGLE, TrainingSet, split, train
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from jobs.store.snapshots import Snapshot
     from jobs.telling.log import Log
     from models.parameters import Parameters
-    from models.training import TrainedModel
+    from models.training import FittedCalibration, TrainedMember, TrainedModel
 
 LABEL = "label"
 
@@ -108,15 +107,15 @@ def train_version(
         line.update(rows=rows.frame.height)
     tell(f"training on {rows.frame.height:,} rows of {rows.nights} nights")
     with log.phase("train") as line:
-        trained = train(training_set(job, rows.frame), parameters or job.parameters(), threads)
+        told = parameters or job.parameters()
+        trained = train(split(training_set(job, rows.frame), told.validation_nights), told, threads)
         line.update(rows=trained.rows)
-    model = Model.load(trained.text, trained.features)
     with staging(home) as staged:
         folder = staged / "model"
         folder.mkdir()
-        golden = keep_golden(job, home, folder, snapshot, rows.built, rows.fitted, model)
+        golden = keep_golden(job, home, folder, snapshot, rows.built, rows.fitted, trained.scorer())
         version = _version(job, snapshot, rows, trained, golden)
-        keep_version(home, folder, version, trained.text, lock_file(), _record(settings, threads))
+        keep_version(home, folder, version, trained.texts, lock_file(), _record(settings, threads))
     reach("version-kept")
     return Trained(version, trained.rows, _promote_first(job, settings, home, version))
 
@@ -168,6 +167,11 @@ def training_facts(rows: TrainingRows) -> dict[str, Json]:
     }
 
 
+def calibration_facts(calibration: FittedCalibration | None) -> dict[str, Json] | None:
+    """What a version's manifest says of its calibration; null if it has none."""
+    return _json(calibration.to_json()) if calibration else None
+
+
 def training_nights(job: Job, snapshot: Snapshot) -> tuple[date, date]:
     """The first and the last night to train on: after the warm-up of every history table, and matured.
 
@@ -195,6 +199,7 @@ def training_set(job: Job, frame: pl.DataFrame) -> TrainingSet:
 
 def _version(job: Job, snapshot: Snapshot, rows: TrainingRows, trained: TrainedModel, golden: Golden) -> ModelVersion:
     feature_set = job.features().FEATURE_SET
+    single = [member.name for member in trained.members] == [SINGLE]
     return ModelVersion(
         job=job.name,
         as_of=snapshot.as_of,
@@ -205,12 +210,26 @@ def _version(job: Job, snapshot: Snapshot, rows: TrainingRows, trained: TrainedM
         snapshot_digest=snapshot.digest,
         fitted=rows.fitted.to_json(),
         parameters=_json(trained.parameters.to_json()),
-        model_seal=seal_of_text(trained.text),
+        model_seal=seal_of_text(trained.text) if single else None,
         lock_sha256=lock_sha256(),
         environment=environment(),
         training=training_facts(rows),
         metrics=_json(trained.metrics.to_json()) if trained.metrics else {},
         golden=golden,
+        members=() if single else tuple(map(_member_file, trained.members)),
+        calibration=calibration_facts(trained.calibration),
+    )
+
+
+def _member_file(member: TrainedMember) -> MemberFile:
+    return MemberFile(
+        name=member.name,
+        weight=member.weight,
+        features=member.features,
+        first_night=member.first_night,
+        nights=member.nights,
+        rows=member.rows,
+        seal=seal_of_text(member.text),
     )
 
 

@@ -77,6 +77,6 @@ def parameters() -> Parameters:
 
 @pytest.fixture(scope="session")
 def trained(frame: pl.DataFrame, parameters: Parameters) -> "TrainedModel":
-    from models.training import TrainingSet, train  # noqa: PLC0415 - not before OMP_WAIT_POLICY is set
+    from models.training import TrainingSet, split, train  # noqa: PLC0415 - not before OMP_WAIT_POLICY is set
 
-    return train(TrainingSet(frame, ORDER, FEATURES, "label"), parameters, threads=2)
+    return train(split(TrainingSet(frame, ORDER, FEATURES, "label"), 7), parameters, threads=2)

@@ -7,12 +7,17 @@ import pytest
 from models.matrix import CodesRefused, FeaturesDiffer, LabelsRefused, NotExact
 from models.parameters import Parameters
 from models.scorer import Model
-from models.training import NotSorted, TooFewNights, TrainedModel, TrainingSet, train
+from models.training import NotSorted, TooFewNights, TrainedModel, TrainingSet, split
+from models.training import train as train_on
 from tests.models.columns import FEATURES, ORDER
 
 
 def whole(frame: pl.DataFrame) -> TrainingSet:
     return TrainingSet(frame, ORDER, FEATURES, "label")
+
+
+def train(training: TrainingSet, parameters: Parameters, threads: int) -> TrainedModel:
+    return train_on(split(training, parameters.validation_nights), parameters, threads)
 
 
 @pytest.fixture
