@@ -2,8 +2,8 @@
 
     python bench/replay.py [--nights 60] [--write]
 
-Loads the whole sample into a temporary home, trains as of 2013-02-10 and scores so many nights (at most 320, a year but
-for the weeks before the first model). Then, as whole processes in turn, three times: the run of one more night, the
+Loads the whole sample into a temporary home, trains as of 2013-04-01 and scores so many nights (at most 270, a year but
+for the months before the first model). Then, as whole processes in turn, three times: the run of one more night, the
 verification of that night, and of all nights by one process and by two (without `--all`'s reading of what belongs to no
 run). Prints medians of wall and processor seconds, with their least and most, and the ratios; `--write` puts them into
 their section of docs/benchmarks.md.
@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench.page import machine, write_section
 from bench.small_night import call, environ_of
 
-TRAINED, LAST = date(2013, 2, 10), date(2013, 12, 28)
+JOB, TRAINED, LAST = "flight_delay", date(2013, 4, 1), date(2013, 12, 28)
 REPEATS = 3
 RUN, VERIFY, ONE, TWO = (
     "score run of a night",
@@ -45,12 +45,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         environ = environ_of(Path(folder))
         call(environ, "demo", "--load-only")
-        call(environ, "train", "--as-of", str(TRAINED))
-        call(environ, "backfill", "--as-of", str(LAST - timedelta(days=count - 1)), "--until", str(LAST))
+        call(environ, "train", JOB, "--as-of", str(TRAINED))
+        call(environ, "backfill", JOB, "--as-of", str(LAST - timedelta(days=count - 1)), "--until", str(LAST))
         nights = run_ids(environ)
         took: dict[str, list[tuple[float, float]]] = {RUN: [], VERIFY: [], ONE: [], TWO: []}
         for n in range(REPEATS):
-            took[RUN].append(call(environ, "backfill", "--as-of", str(LAST + timedelta(days=n + 1))))
+            took[RUN].append(call(environ, "backfill", JOB, "--as-of", str(LAST + timedelta(days=n + 1))))
             took[VERIFY].append(call(environ, "verify", run_ids(environ)[-1]))
             took[ONE].append(call(environ, "verify", *nights, "--threads", "1"))
             took[TWO].append(call(environ, "verify", *nights, "--threads", "2"))
@@ -62,7 +62,7 @@ def main() -> None:
 
 def run_ids(environ: dict[str, str]) -> list[str]:
     """The runs that are kept, by as-of."""
-    listed = [sys.executable, "-m", "jobs", "runs", "--json"]
+    listed = [sys.executable, "-m", "jobs", "runs", JOB, "--json"]
     done = subprocess.run(listed, env=environ, cwd=environ["PYTHONPATH"], capture_output=True, check=True)
     return [run["run_id"] for run in sorted(json.loads(done.stdout)["runs"], key=lambda run: run["as_of"])]
 

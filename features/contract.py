@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -88,16 +88,6 @@ class FeatureSet:
         canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
-    def coded(self) -> FeatureSet:
-        """The same columns once text has become codes: what `apply` returns and a model sees."""
-        return replace(
-            self,
-            features=tuple(
-                replace(feature, dtype=pl.Int32()) if feature.dtype == pl.String else feature
-                for feature in self.features
-            ),
-        )
-
     def conform(self, frame: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
         """The frame itself, one row per (as_of, *key), if it has exactly the columns `as_of, *key, *features`.
 
@@ -126,12 +116,27 @@ def type_text(dtype: PolarsDataType) -> str:
     return _kind(dtype)[0]
 
 
+def type_named(text: str) -> PolarsDataType:
+    """The type that has this word.
+
+    Raises:
+        FeatureSetRefused: if none has.
+    """
+    for dtype, known, _ in _KINDS:
+        if known == text:
+            return dtype
+    raise FeatureSetRefused(f"{text!r} is no type of a feature frame; its types are {_known_texts()}")
+
+
 def _kind(dtype: PolarsDataType) -> tuple[str, type[dy.Column]]:
     for known, text, column in _KINDS:
         if dtype == known:
             return text, column
-    known_texts = ", ".join(text for _, text, _ in _KINDS)
-    raise FeatureSetRefused(f"a column of type {dtype} is not in a feature frame; its types are {known_texts}")
+    raise FeatureSetRefused(f"a column of type {dtype} is not in a feature frame; its types are {_known_texts()}")
+
+
+def _known_texts() -> str:
+    return ", ".join(text for _, text, _ in _KINDS)
 
 
 def _differences(frame: pl.DataFrame, columns: SchemaDict) -> Iterator[str]:

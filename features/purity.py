@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _WAIVER = "# exact:"
 
 _PURE = """
-    __future__ ast collections dataclasses dataframely datetime enum features functools hashlib importlib io itertools
-    json math polars tokenize typing zoneinfo
+    __future__ ast collections dataclasses dataframely datetime enum features fractions functools hashlib importlib io
+    itertools json math polars tokenize typing zoneinfo
 """
 
 _FLOATS = "a float reduction depends on its order: sum integers with `exact.total`, divide once with `exact.ratio`"

@@ -126,9 +126,21 @@ def snapshot(
 
 @app.command()
 def train(
-    context: typer.Context, job: JobName = None, *, as_of: AsOf, threads: Threads = 0, json: Json = False
+    context: typer.Context,
+    job: JobName = None,
+    *,
+    as_of: AsOf,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            "--like", metavar="VERSION", help="With the SQL and features of the edition of that model version."
+        ),
+    ] = None,
+    threads: Threads = 0,
+    json: Json = False,
 ) -> None:
     """Train on what was known before the as-of; the first version becomes champion, later ones are challengers."""
+    from jobs.editions import in_editions_like
     from jobs.screen import progress
     from jobs.steps.reports import show_trained
     from jobs.steps.training import train_version
@@ -137,7 +149,8 @@ def train(
     settings, home = _open()
     with progress() as tell:
         trained = [
-            train_version(each, settings, home, as_of, threads=threads, tell=tell, log=log) for each in _jobs(job)
+            train_version(each, settings, home, as_of, threads=threads, tell=tell, log=log)
+            for each in in_editions_like(_jobs(job), home, like)
         ]
     show_trained(_screen(as_json=json), trained)
 

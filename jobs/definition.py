@@ -8,21 +8,21 @@ from datetime import timedelta
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from features.clock import Cutoff, ZoneUnknown, zone
+from jobs.availability import Columns, PolicyRefused, read_policy
 from jobs.days import Calendar
 from jobs.queries.released import find_queries, require_unedited
 from jobs.store.home import safe_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import date
 
     import polars as pl
 
     from features.contract import FeatureSet
-    from features.fitted import Fitted
     from jobs.queries.check import Query
     from models.parameters import Parameters
 
@@ -45,6 +45,7 @@ class FeatureModule(Protocol):
 
     One that may have millions of rows a night also has `feature_batches(tables, cutoffs, only=None)`: the frame that
     `build_features` returns, piece by piece, in order. The two give the same rows.
+    `TRANSFORMS`, a tuple of `features.fitted`, says what is learnt of training rows; without it text becomes codes.
     """
 
     FEATURE_SET: FeatureSet
@@ -57,12 +58,6 @@ class FeatureModule(Protocol):
 
     def labels(self, tables: Mapping[str, pl.LazyFrame], cutoffs: Sequence[Cutoff]) -> pl.DataFrame:
         """One row per (night, entity): what happened, null where it is not known."""
-
-    def fit(self, frame: pl.DataFrame) -> Fitted:
-        """What the transforms learn from the training rows."""
-
-    def apply(self, frame: pl.DataFrame, fitted: Fitted) -> pl.DataFrame:
-        """The frame that the model sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +83,20 @@ class Scoring:
 
 
 @dataclass(frozen=True, slots=True)
+class Edition:
+    """A feature module and the SQL versions that it is written for."""
+
+    features_module: str
+    sql_versions: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """One job, as its files declare it; the files of SQL, features and models are read when a step needs them."""
+    """One job, as its files declare it; the files of SQL, features and models are read when a step needs them.
+
+    `features_module` and `sql_versions` are those of the edition that it stands in, at first the current one, which
+    leads `editions`.
+    """
 
     name: str
     title: str
@@ -100,6 +107,8 @@ class Job:
     label_delay_days: int
     features_module: str
     sql_versions: tuple[tuple[str, int], ...]
+    editions: tuple[Edition, ...]
+    columns: Columns
     training: Training
     scoring: Scoring
     sql_folder: Path
@@ -173,7 +182,7 @@ def parse_job(name: str, text: str, path: str) -> Job:
     except tomllib.TOMLDecodeError as error:
         raise JobRefused(f"{path}: not TOML: {error}") from None
     top = _Entries(entries, path, "")
-    sql = top.table("sql")
+    editions = (_edition(top), *_earlier(top, path))
     training = _Entries(top.table("training"), path, "training.")
     scoring = _Entries(top.table("scoring"), path, "scoring.")
     job = Job(
@@ -184,8 +193,10 @@ def parse_job(name: str, text: str, path: str) -> Job:
         key=top.texts("key"),
         horizon_days=top.whole("horizon_days", least=1),
         label_delay_days=top.whole("label_delay_days", least=0),
-        features_module=top.text("features"),
-        sql_versions=tuple((table, _version(version, table, path)) for table, version in sql.items()),
+        features_module=editions[0].features_module,
+        sql_versions=editions[0].sql_versions,
+        editions=editions,
+        columns=_columns(top, path),
         training=Training(
             nights=training.whole("nights", least=2),
             warm_up_days=training.whole("warm_up_days", least=0),
@@ -202,10 +213,6 @@ def parse_job(name: str, text: str, path: str) -> Job:
     training.nothing_else()
     scoring.nothing_else()
     top.nothing_else()
-    if not job.features_module.isidentifier():
-        raise JobRefused(f"{path}: `features` must be the name of a module, found {job.features_module!r}")
-    if not sql:
-        raise JobRefused(f"{path}: `sql` must name at least one table")
     try:
         zone(job.calendar.zone_name)
     except ZoneUnknown as error:
@@ -213,9 +220,41 @@ def parse_job(name: str, text: str, path: str) -> Job:
     return job
 
 
-def _version(version: object, table: str, path: str) -> int:
+def _earlier(top: _Entries, path: str) -> Iterator[Edition]:
+    """The editions that models were trained with before, in the order of the file."""
+    for number, entries in enumerate(top.tables("earlier"), start=1):
+        edition = _Entries(entries, path, f"earlier.{number}.")
+        yield _edition(edition)
+        edition.nothing_else()
+
+
+def _columns(top: _Entries, path: str) -> Columns:
+    """What the job says of its columns in production; whether it says it of all is looked at when it trains."""
+    declared = {}
+    for table, entries in top.table("columns", {}).items():
+        if not isinstance(entries, dict):
+            raise top.refusal(f"columns.{table}", "a table", entries)
+        declared[table] = entries
+        for name, said in entries.items():
+            try:
+                read_policy(said)
+            except PolicyRefused as refused:
+                raise JobRefused(f"{path}: `columns.{table}.{name}` {refused}") from None
+    return Columns(declared)
+
+
+def _edition(entries: _Entries) -> Edition:
+    features, sql = entries.text("features"), entries.table("sql")
+    if not features.isidentifier():
+        raise entries.refusal("features", "the name of a module", features)
+    if not sql:
+        raise entries.refusal("sql", "a table that names at least one SQL file's version", sql)
+    return Edition(features, tuple((table, _version(entries, table, version)) for table, version in sql.items()))
+
+
+def _version(entries: _Entries, table: str, version: object) -> int:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise JobRefused(f"{path}: sql.{table} must be a version number from 1, found {version!r}")
+        raise entries.refusal(f"sql.{table}", "a version number from 1", version)
     return version
 
 
@@ -230,38 +269,44 @@ class _Entries:
     def text(self, name: str) -> str:
         value = self._take(name)
         if not isinstance(value, str) or not value.strip():
-            raise self._refusal(name, "a text", value)
+            raise self.refusal(name, "a text", value)
         return value
 
     def texts(self, name: str) -> tuple[str, ...]:
         value = self._take(name)
         texts = isinstance(value, list) and all(isinstance(each, str) and each.strip() for each in value)
         if not isinstance(value, list) or not value or not texts or len(set(value)) != len(value):
-            raise self._refusal(name, "a list of different texts", value)
+            raise self.refusal(name, "a list of different texts", value)
         return tuple(value)
 
     def whole(self, name: str, least: int) -> int:
         value = self._take(name)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _MOST_DAYS:
-            raise self._refusal(name, f"a whole number from {least} to {_MOST_DAYS}", value)
+            raise self.refusal(name, f"a whole number from {least} to {_MOST_DAYS}", value)
         return value
 
     def share(self, name: str, default: float | None = None) -> float:
         value = self._take(name, default)
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
-            raise self._refusal(name, "a share from 0 to 1", value)
+            raise self.refusal(name, "a share from 0 to 1", value)
         return float(value)
 
     def multiple(self, name: str, default: float) -> float:
         value = self._take(name, default)
         if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 1:
-            raise self._refusal(name, "a number from 1", value)
+            raise self.refusal(name, "a number from 1", value)
         return float(value)
 
-    def table(self, name: str) -> dict[str, object]:
-        value = self._take(name)
+    def table(self, name: str, default: dict[str, object] | None = None) -> dict[str, Any]:
+        value = self._take(name, default)
         if not isinstance(value, dict):
-            raise self._refusal(name, "a table", value)
+            raise self.refusal(name, "a table", value)
+        return value
+
+    def tables(self, name: str) -> list[dict[str, object]]:
+        value = self._take(name, [])
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise self.refusal(name, f"tables, each under a line [[{name}]]", value)
         return value
 
     def nothing_else(self) -> None:
@@ -275,5 +320,5 @@ class _Entries:
             raise JobRefused(f"{self._path}: `{self._prefix}{name}` is missing")
         return self._left.pop(name)
 
-    def _refusal(self, name: str, wanted: str, found: object) -> JobRefused:
+    def refusal(self, name: str, wanted: str, found: object) -> JobRefused:
         return JobRefused(f"{self._path}: `{self._prefix}{name}` must be {wanted}, found {found!r}")

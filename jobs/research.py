@@ -27,6 +27,7 @@ import polars as pl
 
 from features.contract import ColumnsDiffer
 from jobs.definition import Job, load_job
+from jobs.editions import edition_of, edition_that_took
 from jobs.evidence.golden import Ready, ready
 from jobs.options import threads_of
 from jobs.settings import SettingRefused, Settings, read_settings
@@ -197,14 +198,18 @@ def open_snapshot(
         snapshot = find_snapshots(at, digest, [job])
         if snapshot.as_of != night:
             raise SnapshotMissing(f"snapshot {snapshot.digest[:12]} of {job} is as of {snapshot.as_of}, not {night}")
-    return OpenSnapshot(found, snapshot, read_tables(in_store(at), snapshot))
+    took = edition_that_took(found, snapshot.sql_fingerprints)
+    return OpenSnapshot(took, snapshot, read_tables(in_store(at), snapshot))
 
 
-def build_features(snapshot: OpenSnapshot, only: pl.DataFrame | None = None) -> pl.DataFrame:
+def build_features(
+    snapshot: OpenSnapshot, only: pl.DataFrame | None = None, *, model: LoadedModel | None = None
+) -> pl.DataFrame:
     """One row per thing to score, in key order: `as_of`, the key, and the job's features as they were known that night.
 
     `only` has rows of the key, or of some of its columns, and restricts what comes out, never what is looked at: a row
     is the same alone as among all others. Of a frame that has the whole key, such as scores, only the key counts.
+    With a `model`: the features that it was trained with, where the job has several editions.
 
     Example:
         features = build_features(night)
@@ -214,14 +219,17 @@ def build_features(snapshot: OpenSnapshot, only: pl.DataFrame | None = None) -> 
         ColumnsDiffer: if a column of `only` is not of the key.
         NotOneNight: if the snapshot was taken to train, and so holds no night to score.
         PopulationEmpty: if there is nothing to score, or nothing of what was asked for.
+        SqlOfAnotherVersion: if the model was trained with other SQL than took the snapshot.
     """
     if not snapshot.facts.scoring:
         raise NotOneNight(
             f"snapshot {snapshot.digest[:12]} was taken to train on the nights from {snapshot.facts.first_night} on; "
             f'open one to score: open_snapshot("{snapshot.job.name}", DAY)'
         )
+    if model is not None:
+        require_same_sql(snapshot.facts, model.facts)
     asked = None if only is None else _keys(only, snapshot)
-    return build_night(snapshot.job, snapshot.tables, snapshot.as_of, asked)
+    return build_night((model or snapshot).job, snapshot.tables, snapshot.as_of, asked)
 
 
 def load_model(
@@ -429,6 +437,7 @@ def _ask(job: Job, home: str | Path | None, query: str, given: Mapping[str, obje
 
 def _loaded(job: Job, home: Home, facts: ModelVersion) -> LoadedModel:
     """The model as the nightly run takes it: its features are the code's, and its golden rows gave their bits."""
+    job = edition_of(job, facts)
     matching_features(job, facts)
     return LoadedModel(job, facts, ready(job, home, facts))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -36,6 +37,20 @@ class TooFewNights(ValueError):
     """There are no nights left to train on before the nights to validate on."""
 
 
+def held_out_from(nights: Sequence[date], validation_nights: int) -> date:
+    """The first of the last nights, on which a model of earlier ones is measured; `nights` are ascending.
+
+    Raises:
+        TooFewNights: if there is none before it.
+    """
+    if len(nights) <= validation_nights:
+        raise TooFewNights(
+            f"{len(nights)} nights are too few: the last {validation_nights} are for validation "
+            "(`validation_nights`). Train as of a later date, or validate on fewer."
+        )
+    return nights[-validation_nights]
+
+
 @dataclass(frozen=True)
 class TrainingSet:
     """One row a (night, key), strictly ascending in `order`: the night's column first, then the key's.
@@ -63,10 +78,10 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Learning:
-    """What a model learns from: all rows, and, to measure or calibrate its kind, early rows and late ones.
+    """All nights to learn from; and, to measure or to calibrate their kind, the last of them and earlier ones.
 
-    `early` ends before the first late night began, its labels had matured by then, and its transforms were fitted on it
-    alone; `late` are the last nights, with those transforms applied. All three have the same features.
+    `early` has nights whose labels had matured before the first night of `late` began. What transforms learn for these
+    two they learn of `early` alone.
     """
 
     whole: TrainingSet
@@ -160,7 +175,7 @@ def train(learning: Learning, parameters: Parameters, threads: int) -> TrainedMo
         CalibrationFailed: see `models.calibration`.
     """
     rows = _rows(learning.whole, parameters)
-    metrics, calibration = _validate(learning, parameters, threads) if parameters.binary else (None, None)
+    metrics, calibration = _measured(learning, parameters, threads)
     return TrainedModel(
         members=_fit(rows, parameters, threads),
         features=rows.features,
@@ -175,7 +190,7 @@ def train(learning: Learning, parameters: Parameters, threads: int) -> TrainedMo
 def train_again(learning: Learning, parameters: Parameters, threads: int) -> Again:
     """Only what `train` gives that scores; early and late rows are needed for a calibration alone."""
     members = _fit(_rows(learning.whole, parameters), parameters, threads)
-    calibration = _validate(learning, parameters, threads)[1] if parameters.calibration else None
+    calibration = _measured(learning, parameters, threads)[1] if parameters.calibration else None
     return Again(tuple(each.text for each in members), calibration)
 
 
@@ -238,20 +253,31 @@ def _fit_member(rows: _Rows, parameters: Parameters, member: Member, threads: in
     )
 
 
-def _validate(learning: Learning, parameters: Parameters, threads: int) -> tuple[Metrics, FittedCalibration | None]:
-    """Measure a model of the early nights on the late ones, and calibrate by them; the model is thrown away."""
-    if learning.early is None or learning.late is None:
-        raise TypeError("to measure or to calibrate, early and late nights are needed")
-    early, late = _rows(learning.early, parameters), _rows(learning.late, parameters)
+def _measured(
+    learning: Learning, parameters: Parameters, threads: int
+) -> tuple[Metrics | None, FittedCalibration | None]:
+    """How good a model of the earlier nights is on the last ones, and what calibrates it there; if there are such."""
+    if learning.early and learning.late and parameters.binary:
+        return _validate(learning.early, learning.late, parameters, threads)
+    if parameters.calibration:
+        raise TypeError("a calibration is fitted on late nights; the caller has to give them")
+    return None, None
+
+
+def _validate(
+    earlier: TrainingSet, last: TrainingSet, parameters: Parameters, threads: int
+) -> tuple[Metrics, FittedCalibration | None]:
+    """Measure a model of the earlier nights on the last ones, and calibrate by them; the model is thrown away."""
+    early, late = _rows(earlier, parameters), _rows(last, parameters)
     positives = int(early.label.sum())
     if positives in (0, len(early.label)):
         raise LabelsRefused(f"all {len(early.label)} labels before {late.night[0]} are the same: nothing can be learnt")
     model = scorer_of(_fit(early, parameters, threads), early.features)
     raw = model.raw_of(late.matrix, threads)
-    first, last = str(late.night[0]), str(late.night[-1])
+    nights = str(late.night[0]), str(late.night[-1])
     metrics = Metrics(
-        first_night=first,
-        last_night=last,
+        first_night=nights[0],
+        last_night=nights[1],
         nights=late.night.n_unique(),
         trained_rows=len(early.label),
         trained_nights=early.night.n_unique(),
@@ -260,30 +286,7 @@ def _validate(learning: Learning, parameters: Parameters, threads: int) -> tuple
     if not parameters.calibration:
         return metrics, None
     fitted = fit_calibration(parameters.calibration, raw, late.label)
-    return metrics, FittedCalibration(fitted, first, last, len(late.label))
-
-
-def first_held_out(nights: pl.Series, last_nights: int) -> object:
-    """The first of the last nights, which are kept out of the model that is measured; `nights` ascend.
-
-    Raises:
-        TooFewNights: no more nights than are to be validated on.
-    """
-    distinct = nights.unique(maintain_order=True)
-    if len(distinct) <= last_nights:
-        raise TooFewNights(
-            f"{len(distinct)} nights are too few: the last {last_nights} are for validation (`validation_nights`). "
-            "Train as of a later date, or validate on fewer."
-        )
-    return distinct[-last_nights]
-
-
-def split(training: TrainingSet, last_nights: int) -> Learning:
-    """The same rows, with the last nights apart from those before them; errors as `first_held_out`."""
-    night = training.frame[training.order[0]]
-    first = int((night < first_held_out(night, last_nights)).sum())
-    early, late = (replace(training, frame=training.frame[which]) for which in (slice(0, first), slice(first, None)))
-    return Learning(training, early, late)
+    return metrics, FittedCalibration(fitted, *nights, len(late.label))
 
 
 def check_sorted(frame: pl.DataFrame, order: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 
 from features.contract import ColumnsDiffer
-from features.fitted import Fitted, unseen
+from features.fitted import Fitted, apply, unseen
 from features.flight_delay import FEATURE_SET, KEY
 from jobs.definition import Job, Scoring, load_job
 from jobs.exits import failure_of
@@ -372,7 +372,7 @@ def night(tmp_path_factory: pytest.TempPathFactory, small_warehouse: Path, train
     version = read_version(home, JOB.name, *version_names(home, JOB.name))
     fitted = Fitted.from_json(version.fitted)
     frame = build_night(JOB, read_tables(in_store(home), snapshot), AS_OF)
-    return Night(JOB, frame, JOB.features().apply(frame, fitted), fitted, load_model(home, version))
+    return Night(JOB, frame, apply(frame, fitted), fitted, load_model(home, version))
 
 
 FEATURE = pytest.mark.parametrize("name", FEATURE_SET.names)
@@ -433,7 +433,7 @@ def test_a_feature_that_a_transform_narrows_is_refused_by_name(
     """The model would take the narrower number, and score otherwise."""
     narrow = pl.Float32() if night.applied.schema[name].is_float() else pl.Int16()
     applied = night.applied.cast({name: narrow}, strict=False)
-    monkeypatch.setattr("features.flight_delay.apply", lambda *_: applied)
+    monkeypatch.setattr("jobs.steps.scoring.apply", lambda *_: applied)
 
     with pytest.raises(ColumnsDiffer, match=rf": retyped {name} \(.*, not .*\)\."):
         raw_scores(night.job, night.frame, night.fitted, night.model)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from jobs.differences.differing import match, read_scores
+from jobs.editions import edition_of
 from jobs.evidence.golden import ready
 from jobs.exits import failure_of, known_failures
 from jobs.screen import silent
@@ -171,7 +172,8 @@ def _told(desk: Desk, runs: Sequence[Run]) -> Iterator[Run]:
 
 def _look_back(desk: Desk, run: Run) -> Night:
     """One published night, looked at again; what is wrong with its data is said of it, and leaves the others."""
-    job, as_of = desk.job, run.inputs.as_of
+    desk, as_of = replace(desk, job=_edition(desk, run)), run.inputs.as_of
+    job = desk.job
     night = Night(as_of, run)
     published = read_scores(desk.home, run)
     kept = read_snapshot(desk.home, job.name, as_of, run.inputs.snapshot_digest)
@@ -185,6 +187,14 @@ def _look_back(desk: Desk, run: Run) -> Night:
             return _scored_again(desk, night, published, now, locate)
     except known_failures() as error:
         return replace(night, failure=_only(error, _OF_THE_NIGHT))
+
+
+def _edition(desk: Desk, run: Run) -> Job:
+    """The job in the edition of the run's model; where that cannot be read, scoring again says so."""
+    try:
+        return edition_of(desk.job, read_version(desk.home, desk.job.name, run.inputs.model_version))
+    except known_failures():
+        return desk.job
 
 
 def _scored_again(desk: Desk, night: Night, published: pl.DataFrame, now: Snapshot, locate: Locate) -> Night:

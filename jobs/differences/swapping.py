@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.contract import type_text
-from features.fitted import Fitted
+from features.fitted import Fitted, apply
 from jobs.differences import differing
+from jobs.editions import edition_of
 from jobs.exits import failure_of, known_failures
 from jobs.steps.scoring import (
     ScoreNotFinite,
@@ -150,7 +151,7 @@ class Bench:
             model = load_model(self.home, version)
             _require_columns(frame, version, self.job.key)
             with _of_code():  # not `raw_scores`, which holds a frame to the feature set of today
-                applied = self.job.features().apply(frame, Fitted.from_json(version.fitted))
+                applied = apply(frame, Fitted.from_json(version.fitted))
                 raw = model.raw_scores(applied, order=("as_of", *self.job.key))
             scores = frame.select(*self.job.key, score=pl.Series(model.probability(raw), dtype=pl.Float64))
             if not scores.get_column("score").is_finite().all():
@@ -198,7 +199,15 @@ def lay_out(job: Job, home: Home, a: Side, b: Side) -> Bench:
         kinds = {each.kind for each in comparison.mutations}
         new = another_night or Kind.INSERTED in kinds
         differs = Rows(changed=bool(kinds - {Kind.INSERTED}), new=new, other_sql=other)
-    return Bench(job, home, a, b, comparison, differs)
+    return Bench(_edition(job, home, a), home, a, b, comparison, differs)
+
+
+def _edition(job: Job, home: Home, side: Side) -> Job:
+    """The job in the edition of a run's model; where that cannot be read, the swap that needs it says so."""
+    try:
+        return edition_of(job, read_version(home, job.name, side.run.inputs.model_version))
+    except known_failures():
+        return job
 
 
 def waypoints(bench: Bench) -> tuple[Waypoint, ...]:

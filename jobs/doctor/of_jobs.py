@@ -10,6 +10,7 @@ import duckdb
 from jobs.definition import job_names, load_job
 from jobs.doctor.checking import Check, NotYet
 from jobs.doctor.of_the_place import OwnerWrong, is_free
+from jobs.editions import edition_of, editions_of
 from jobs.queries.declaration import Role
 from jobs.queries.released import require_released
 from jobs.store.events import read_chain
@@ -49,18 +50,21 @@ class ClockWrong(Exception):
 def definition(patient: Patient, name: str) -> str:
     """The job's TOML, its feature module and its parameters can be used."""
     job = load_job(name)
-    features, parameters = job.features().FEATURE_SET, job.parameters()
+    sets = [each.features().FEATURE_SET for each in editions_of(job)]
+    parameters, features = job.parameters(), sets[0]
     patient.jobs[name] = job
-    return f"{features.name} version {features.version}, {len(features.names)} columns, {parameters.rounds} trees"
+    earlier = f"; earlier: {', '.join(f'version {each.version}' for each in sets[1:])}" if sets[1:] else ""
+    named = f"{features.name} version {features.version}, {len(features.names)} columns"
+    return f"{named}, {parameters.rounds} trees{earlier}"
 
 
 def sql(patient: Patient, name: str) -> str:
     """Its SQL is released and unedited."""
-    queries = patient.jobs[name].queries()
-    for query in queries:
+    every = {query.path: query for job in editions_of(patient.jobs[name]) for query in job.queries()}
+    for query in every.values():
         require_released(query)
-    patient.queries[name] = queries
-    return f"{len(queries)} queries, released and unedited"
+    patient.queries[name] = patient.jobs[name].queries()
+    return f"{len(every)} queries, released and unedited"
 
 
 def lock(patient: Patient, name: str) -> str:
@@ -120,8 +124,9 @@ def champion(patient: Patient, name: str) -> str:
     read_training_record(found, version)
     night = read_golden_night(found, version)
     check_seals({version_folder(found, version) / GOLDEN_ROWS: version.golden.rows_seal, **night.seals(found)})
+    job = edition_of(job, version)
     matching_features(job, version)
-    scoring = [query for query in patient.queries[name] if query.declaration.role is not Role.LABELS]
+    scoring = [query for query in job.queries() if query.declaration.role is not Role.LABELS]
     others = [query.path.name for query in scoring if version.sql_fingerprints.get(query.table) != query.fingerprint]
     if others:
         raise SqlOfAnotherVersion(
@@ -136,7 +141,8 @@ def golden(patient: Patient, name: str) -> str:
     """It gives its golden rows, and in another environment its golden night, the same bits here."""
     from jobs.evidence.golden import ready, side_by_side  # noqa: PLC0415  it loads LightGBM, which may not load
 
-    found = ready(patient.jobs[name], patient.home, patient.champions[name])
+    version = patient.champions[name]
+    found = ready(edition_of(patient.jobs[name], version), patient.home, version)
     return f"proven equal by {' and '.join(found.proven_by)}; {side_by_side(found.differences)}"
 
 

@@ -11,14 +11,16 @@ from datetime import date
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from features.fitted import Fitted
+from jobs.editions import edition_of
 from jobs.evidence.golden import other_environment, side_by_side
 from jobs.exits import failure_of, known_failures
 from jobs.steps.scoring import matching_features
-from jobs.steps.training import calibration_facts, training_facts, training_rows, training_set
+from jobs.steps.training import calibration_facts, learning_again, training_facts, training_rows
 from jobs.store.registry import read_model_texts, read_version, version_names
 from jobs.store.snapshots import read_snapshot
 from models.parameters import Parameters
-from models.training import Learning, split, train_again
+from models.training import train_again
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,13 +86,13 @@ def retrain_version(job: Job, home: Home, name: str, threads: int) -> Retrained:
 def _difference(job: Job, home: Home, version: ModelVersion, threads: int) -> str:
     """What is not as it was kept; nothing if every byte is."""
     kept = read_model_texts(home, version)
+    job = edition_of(job, version)
     matching_features(job, version)
     snapshot = read_snapshot(home, job.name, version.as_of, version.snapshot_digest)
     first, last = (date.fromisoformat(str(version.training[name])) for name in ("first_night", "last_night"))
-    rows = training_rows(job, home, snapshot, (first, last))
-    parameters, whole = Parameters.from_json(version.parameters), training_set(job, rows.frame)
-    learning = split(whole, parameters.validation_nights) if parameters.calibration else Learning(whole)
-    again = train_again(learning, parameters, threads)
+    rows = training_rows(job, home, snapshot, (first, last), Fitted.from_json(version.fitted))
+    parameters = Parameters.from_json(version.parameters)
+    again = train_again(learning_again(job, rows, parameters), parameters, threads)
     said = [*_rows_differ(version, rows), *_texts_differ(version, kept, again.texts)]
     if calibration_facts(again.calibration) != version.calibration:
         said.append("the calibration is another")

@@ -14,6 +14,7 @@ import duckdb
 import polars as pl
 
 from features.fitted import Fitted
+from jobs.editions import edition_of
 from jobs.evidence.golden import golden_rows_differing, other_environment, read_golden_night
 from jobs.steps.scoring import (
     differing_columns,
@@ -174,6 +175,7 @@ def replay_model(replay: Replay) -> None:
     if run_inputs(replay.job, _had(replay.taken), version) != run.inputs:
         raise ReplayDiffers("the run names other SQL, features or model than its snapshot and its model version do")
     replay.version = version
+    replay.job = edition_of(replay.job, version)
 
 
 def _read_version(replay: Replay) -> tuple[ModelVersion, Scorer, Differences]:

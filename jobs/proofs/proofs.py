@@ -20,7 +20,8 @@ from jobs.evidence.golden import other_environment, require_golden_night, requir
 from jobs.proofs.poison import poison_events, poison_knowledge
 from jobs.proofs.trial import DoesNotHold, require_same_frame, require_same_scores, require_same_snapshot
 from jobs.proofs.witness import Task, Testimony, ask, testimony_of_scores
-from jobs.steps.training import calibration_facts, training_rows, training_set
+from jobs.steps.scoring import features_of
+from jobs.steps.training import calibration_facts, learning_again, training_rows
 from jobs.store.digest import rows_digest
 from jobs.store.ledger import compare
 from jobs.store.opening import stored_rows
@@ -30,10 +31,11 @@ from jobs.warehouse.addresses import FileAddress, ServerAddress
 from jobs.warehouse.extraction import SourceDiffers
 from models.golden import choose_rows
 from models.parameters import Parameters
-from models.training import Learning, split, train_again
+from models.training import train_again
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from importlib.resources.abc import Traversable
 
     from jobs.proofs.poison import Edge
     from jobs.proofs.sources import Source
@@ -75,13 +77,20 @@ def golden(trial: Trial) -> str:
 
 def purity(_trial: Trial) -> str:
     """No module of features reduces floats, leaves ties open, or reads a clock, a disk or a host."""
-    modules = [each for each in resources.files("features").iterdir() if each.name.endswith(".py")]
-    found = [
-        str(one) for each in modules for one in findings(each.read_text(encoding="utf-8"), f"features/{each.name}")
-    ]
+    modules = sorted(_modules(resources.files("features"), "features"))
+    found = [str(one) for path, text in modules for one in findings(text, path)]
     if found:
         raise DoesNotHold(f"{len(found)} findings, the first: {found[0]}")
     return f"{len(modules)} modules of features read: no float reduction, no open tie, no clock, disk or host"
+
+
+def _modules(folder: Traversable, path: str) -> Iterator[tuple[str, str]]:
+    """Path and text of every module in a folder and those below it."""
+    for each in folder.iterdir():
+        if each.is_dir():
+            yield from _modules(each, f"{path}/{each.name}")
+        elif each.name.endswith(".py"):
+            yield f"{path}/{each.name}", each.read_text(encoding="utf-8")
 
 
 def row_order(trial: Trial) -> str:
@@ -92,7 +101,7 @@ def row_order(trial: Trial) -> str:
     tables = {name: table.collect() for name, table in trial.tables(trial.night.snapshot).items()}
     for seed in _SHUFFLES:
         shuffled = {name: rows.sample(fraction=1.0, shuffle=True, seed=seed).lazy() for name, rows in tables.items()}
-        frame = trial.job.features().build_features(shuffled, [trial.job.cutoff(trial.as_of)])
+        frame = features_of(trial.job, shuffled, [trial.job.cutoff(trial.as_of)])
         require_same_frame(trial.night.frame, frame, "tables of the snapshot shuffled")
     rows = sum(table.rows for table in trial.night.snapshot.tables)
     times = f"{rows:,} rows of the snapshot shuffled {len(_SHUFFLES)} times"
@@ -235,7 +244,8 @@ def parity(trial: Trial) -> str:
 
 def _rewritten(trial: Trial, known: Snapshot) -> str:
     """What the warehouse has changed of a night since its snapshot was kept: no failure, but worth to be known."""
-    kept = newest_kept(trial.home, trial.job.name, known.as_of, first_night=known.as_of)
+    sql = known.sql_fingerprints
+    kept = newest_kept(trial.home, trial.job.name, known.as_of, first_night=known.as_of, sql=sql)
     if kept is None:
         return "no snapshot of that night is kept to look for rewriting"
     if kept.digest == known.digest:
@@ -250,11 +260,11 @@ def training(trial: Trial) -> str:
     """Two trainings give the same model, byte for byte."""
     version, job = trial.version, trial.job
     snapshot = read_snapshot(trial.home, job.name, version.as_of, version.snapshot_digest)
-    rows = training_rows(job, trial.home, snapshot)
+    rows = training_rows(job, trial.home, snapshot, like=trial.fitted)
     if rows.fitted.to_json() != version.fitted:
         raise DoesNotHold("what the transforms learn from the kept training rows is not what they learnt")
-    parameters, whole = Parameters.from_json(version.parameters), training_set(job, rows.frame)
-    learning = split(whole, parameters.validation_nights) if parameters.calibration else Learning(whole)
+    parameters = Parameters.from_json(version.parameters)
+    learning = learning_again(job, rows, parameters)
     found = {count: train_again(learning, parameters, count) for count in (1, max(2, trial.threads))}
     one, other = found.values()
     if one != other:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jobs.editions import edition_of
 from jobs.environment import code, environment, lock_sha256, processor
 from jobs.exits import failure_of
 from jobs.proofs.proofs import PROOFS
@@ -85,6 +86,7 @@ def prove(
     require_begun(job, settings, as_of)
     chosen = _chosen(only)
     version = read_version(home, job.name, model or read_chain(home, job.name).champion(as_of))
+    job = edition_of(job, version)
     matching_features(job, version)
     with staging(home) as folder:
         trial = Trial(job, settings, home, scratch_home(folder), folder, as_of, version, threads, environ, tell)

@@ -13,7 +13,7 @@ from features.fitted import Fitted
 from jobs.proofs.poison import Edge
 from jobs.proofs.sources import Source, copy_server, copy_sources, sources_of, unchanged
 from jobs.screen import silent
-from jobs.steps.scoring import build_night, differing_columns, load_model, raw_scores
+from jobs.steps.scoring import build_night, differing_columns, features_of, load_model, raw_scores
 from jobs.steps.snapshots import take_snapshot
 from jobs.store.batches import column_digests
 from jobs.store.home import open_home
@@ -133,9 +133,8 @@ class Trial:
 
     def build_as_trained(self, snapshot: Snapshot) -> pl.DataFrame:
         """The features of the trained night, built as one of several nights of a training set."""
-        module = self.job.features()
         cutoffs = [self.job.cutoff(night) for night in self.training_nights]
-        frame = module.FEATURE_SET.conform(module.build_features(self.tables(snapshot), cutoffs), self.job.key)
+        frame = features_of(self.job, self.tables(snapshot), cutoffs)
         return frame.filter(pl.col("as_of") == self.trained_night)
 
     def tables(self, snapshot: Snapshot) -> dict[str, pl.LazyFrame]:

@@ -21,6 +21,7 @@ import polars as pl
 
 from features.fitted import Fitted
 from jobs.definition import load_job
+from jobs.editions import edition_of
 from jobs.exits import failure_of
 from jobs.settings import Settings
 from jobs.steps.scoring import build_night, load_model, raw_scores, scores_digest
@@ -100,11 +101,11 @@ def testify(task: Task) -> Testimony:
     """Make the night in this process."""
     as_of = date.fromisoformat(task.as_of)
     use_threads(task.duckdb_threads)
-    job = load_job(task.job)
     clock = partial(datetime.now, UTC)
     address = read_server_address(task.warehouse) if task.on_server else FileAddress(Path(task.warehouse))
     settings = Settings(Path(task.home), address, clock(), clock, as_of, "score")
-    version = read_version(Home(settings.home), job.name, task.model_version)
+    version = read_version(Home(settings.home), task.job, task.model_version)
+    job = edition_of(load_job(task.job), version)
     scratch = open_home(Path(task.scratch))
     snapshot = take_snapshot(job, settings, scratch, as_of).snapshot
     frame = build_night(job, read_tables(in_store(scratch), snapshot), as_of)

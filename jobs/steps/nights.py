@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from jobs.availability import met_json
+from jobs.editions import edition_of
 from jobs.environment import code, environment, host, lock_sha256, processor
 from jobs.evidence.golden import GoldenNightDiffers, GoldenRowsDiffer, ready
 from jobs.exits import Failure, failure_of, known_failures
@@ -29,7 +31,7 @@ from jobs.telling.log import SILENT
 from jobs.warehouse.addresses import publishes_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -252,24 +254,31 @@ def score_night(desk: Desk, as_of: date, wish: Wish) -> Outcome:
     if wish.reason == NIGHTLY and as_of in chain.closed():
         return _closed(desk, chain, as_of)
     version = _version(job, home, chain, as_of, wish)
+    desk = replace(desk, job=edition_of(job, version))
+    job = desk.job
     matching_features(job, version)  # this and the next before anything is taken from the warehouse
     with log.phase("model"):
         prepared = _ready(desk, version)
     gate = gate_of(job, home, chain, as_of, accept=wish.accept_rows)
     with log.phase("snapshot") as line:
-        snapshot = snapshot_to_score(job, desk.settings, home, chain, as_of, restate=wish.restate, gate=gate, log=log)
+        snapshot = snapshot_to_score(
+            job, desk.settings, home, chain, as_of,
+            sql=version.sql_fingerprints, restate=wish.restate, gate=gate, log=log,
+        )  # fmt: skip
         line.update(rows=snapshot.rows, bytes=snapshot.size)
     log = log.of(run_id=run_inputs(job, snapshot, version).run_id)
     with staging(home) as staged:
         folder = staged / "run"
         folder.mkdir()
-        scored = score_snapshot(job, home, snapshot, version, prepared.model, folder, desk.threads, log)
+        scored = score_snapshot(
+            job, home, snapshot, version, prepared.model, folder, desk.threads, log, accept_rows=wish.accept_rows
+        )
         with log.phase("keep") as line:
             run = keep_scored(desk, scored, folder, prepared)
             line.update(rows=run.row_count, bytes=run.size)
     reach("run-kept")
     with log.phase("publish"):
-        status = _show(desk, chain, run, wish, rows_accepted=bool(gate.far))
+        status = _show(desk, chain, run, wish, rows_accepted=bool(gate.far) or any(each.far for each in scored.met))
     reach("published")
     with log.phase("views"):
         make_visible(desk)
@@ -332,19 +341,23 @@ def snapshot_to_score(
     chain: Chain,
     as_of: date,
     *,
+    sql: Mapping[str, str] | None = None,
     restate: bool = False,
     gate: Gate | None = None,
     log: Log = SILENT,
 ) -> Snapshot:
     """The rows to score: a new look, or those of the current run, or the newest kept, or else a new look.
 
+    Where the SQL of a model is given, rows of the current run that other SQL took are not the ones to score.
     Only the rows of the current run passed the gate already; kept ones that it refuses are looked at again.
     """
     if not restate:
         shown = chain.current().get(as_of)
         if shown is not None and shown.run_id is not None:
             run = read_run(home.runs(job.name, as_of) / shown.run_id)
-            return read_snapshot(home, job.name, as_of, run.inputs.snapshot_digest)
+            snapshot = read_snapshot(home, job.name, as_of, run.inputs.snapshot_digest)
+            if sql is None or snapshot.taken_by(sql):
+                return snapshot
         kept = find_kept(job, home, as_of, first_night=as_of)
         if kept is not None and (gate is None or gate.lets_through(kept)):
             return kept
@@ -385,6 +398,7 @@ def _execution(desk: Desk, scored: Scored, prepared: Ready) -> dict[str, Json]:
     return {
         "at": desk.settings.clock().isoformat(),
         "code": code(),
+        "columns_met": met_json(scored.met),
         "environment": environment(),
         "equal_to_training": prepared.to_json(),
         "host": host(),

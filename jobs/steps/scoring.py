@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import polars as pl
 
-from features.contract import RowsDiffer, type_text
-from features.fitted import Fitted, unseen
+from features.contract import Feature, FeatureSet, RowsDiffer, type_named, type_text
+from features.fitted import Fitted, apply, unseen
+from jobs.availability import columns_met, require_available
 from jobs.store.batches import write_batches
 from jobs.store.digest import rows_digest
-from jobs.store.opening import in_store, scan_tables
+from jobs.store.opening import in_store, scan_tables, stored_rows
 from jobs.store.registry import read_model_texts
 from jobs.store.runs import FEATURES_FILE, SCORES_FILE, RunInputs, run_folder
 from jobs.telling.log import SILENT
@@ -22,13 +23,14 @@ from models.scorer import Model
 from models.training import NotSorted, check_sorted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
     import numpy.typing as npt
 
-    from features.contract import FeatureSet
+    from features.clock import Cutoff
+    from jobs.availability import Met
     from jobs.definition import Job
     from jobs.store.batches import RowsFile
     from jobs.store.home import Home
@@ -68,6 +70,7 @@ class Scored:
     scores: RowsFile
     scores_digest: str
     unseen: Mapping[str, int]
+    met: Sequence[Met]
 
 
 def run_inputs(job: Job, snapshot: Snapshot, version: ModelVersion) -> RunInputs:
@@ -91,6 +94,8 @@ def score_snapshot(
     folder: Path,
     threads: int = 1,
     log: Log = SILENT,
+    *,
+    accept_rows: bool = False,
 ) -> Scored:
     """Write the features of the snapshot's night, and their scores by the model of the version, into a folder.
 
@@ -98,23 +103,28 @@ def score_snapshot(
         PopulationEmpty: if there is nothing to score.
         FeaturesOfAnotherVersion: if the code builds other columns than the model knows.
         SqlOfAnotherVersion: if other SQL took the snapshot than the model's training rows.
+        ColumnsUnavailable: if a column has more nulls than the model was promised, unless that is accepted.
         LabelsUnseen: if training did not see too many of its labels; a run that is kept already may be repeated.
     """
     require_same_sql(snapshot, version)
     matching_features(job, version)
     inputs, fitted = run_inputs(job, snapshot, version), Fitted.from_json(version.fitted)
+    new = not run_folder(home, inputs).is_dir()
+    met = columns_met(job.columns, snapshot, stored_rows(home))
+    if new and not accept_rows:
+        require_available(job.name, snapshot.as_of, met)
     with log.phase("features") as line:
         frames = night_batches(job, scan_tables(in_store(home), snapshot), snapshot.as_of)
         features = write_batches(frames, folder / FEATURES_FILE)
         line.update(rows=features.rows, bytes=features.seal.size)
     unseen_here = unseen_labels(features, fitted)
-    if not run_folder(home, inputs).is_dir():
-        require_seen_labels(job, inputs, features.rows, unseen_here)
+    if new:
+        require_seen_labels(job, inputs, features.rows, unseen_here, fitted.refusing)
     with log.phase("score") as line:
         raw = raw_of(job, features, fitted, model, threads)
         scores = write_batches(score_batches(job, features, raw, inputs, model), folder / SCORES_FILE)
         line.update(rows=scores.rows, bytes=scores.seal.size)
-    return Scored(inputs, features, scores, scores.digest_of([*job.key, "raw_score"]), unseen_here)
+    return Scored(inputs, features, scores, scores.digest_of([*job.key, "raw_score"]), unseen_here, met)
 
 
 def require_same_sql(snapshot: Snapshot, version: ModelVersion) -> None:
@@ -143,17 +153,25 @@ def matching_features(job: Job, version: ModelVersion) -> FeatureSet:
     return feature_set
 
 
+def features_of(
+    job: Job, tables: Mapping[str, pl.LazyFrame], cutoffs: Sequence[Cutoff], only: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """The features of some nights from a snapshot's tables, nulls as the job declares them, held to the contract."""
+    module = job.features()
+    frame = module.build_features(job.columns.filled(tables), cutoffs, only)
+    return module.FEATURE_SET.conform(frame, job.key)
+
+
 def build_night(
     job: Job, tables: Mapping[str, pl.LazyFrame], as_of: date, only: pl.DataFrame | None = None
 ) -> pl.DataFrame:
     """The feature frame of one night from a snapshot's tables, in key order, held to the contract."""
-    module = job.features()
-    frame = module.build_features(tables, [job.cutoff(as_of)], only)
+    frame = features_of(job, tables, [job.cutoff(as_of)], only)
     if frame.height == 0 and only is not None:
         raise PopulationEmpty(f"{job.name} has none of the rows that were asked for as of {as_of}; ask for others")
     if frame.height == 0:
         raise _nothing_to_score(job, as_of)
-    return module.FEATURE_SET.conform(frame, job.key)
+    return frame
 
 
 def night_batches(job: Job, tables: Mapping[str, pl.LazyFrame], as_of: date) -> Iterator[pl.DataFrame]:
@@ -163,7 +181,7 @@ def night_batches(job: Job, tables: Mapping[str, pl.LazyFrame], as_of: date) -> 
         yield build_night(job, tables, as_of)
         return
     rows, last = 0, None
-    for frame in module.feature_batches(tables, [job.cutoff(as_of)]):
+    for frame in module.feature_batches(job.columns.filled(tables), [job.cutoff(as_of)]):
         if frame.height:
             batch = module.FEATURE_SET.conform(frame, job.key)
             last = follows(batch, job.key, last)
@@ -203,7 +221,7 @@ def load_model(home: Home, version: ModelVersion) -> Scorer:
     Before it is used: `evidence.golden.ready`.
     """
     texts = read_model_texts(home, version)
-    features = tuple(name for name, _ in version.features)
+    features = model_columns(version).names
     kept = version.calibration
     calibration = calibration_of(cast("dict[str, object]", kept["fitted"])) if kept else None
     if version.model_seal:
@@ -213,6 +231,12 @@ def load_model(home: Home, version: ModelVersion) -> Scorer:
         for each, text in zip(version.members, texts, strict=True)
     ]
     return Ensemble.of(parts, features, calibration)
+
+
+def model_columns(version: ModelVersion) -> FeatureSet:
+    """The columns that the version's model sees: its features, as its fitted state makes other columns of them."""
+    features = tuple(Feature(name, type_named(kind), "") for name, kind in version.features)
+    return Fitted.from_json(version.fitted).columns(FeatureSet(version.job, 1, features))
 
 
 def raw_scores(
@@ -229,10 +253,10 @@ def raw_scores(
     `of_rows` are those of the whole night, where the frame is a part of it: they decide which engine scores.
 
     Raises:
-        ColumnsDiffer: if that leaves other columns or types than the feature set's; a model knows names only.
+        ColumnsDiffer: if that leaves other columns or types than it should; a model knows names only.
     """
-    module = job.features()
-    applied = module.FEATURE_SET.coded().conform(module.apply(frame, fitted), job.key)
+    columns = fitted.columns(job.features().FEATURE_SET)
+    applied = columns.conform(apply(frame, fitted), job.key)
     order = ("as_of", *job.key)
     return model.raw_scores(applied, order=order, threads=threads, batch_rows=batch_rows, of_rows=of_rows)
 
@@ -272,25 +296,35 @@ def ranks(raw: Floats) -> npt.NDArray[np.int64]:
 
 def unseen_labels(features: RowsFile, fitted: Fitted) -> Mapping[str, int]:
     """How many rows of each text feature hold a label that training did not see; a null is none."""
-    texts = [name for name, _ in fitted.labels]
+    texts = list(fitted.labels)
     counts = [unseen(frame, fitted) for frame in features.batches(texts)] if texts else []
     return {name: sum(each[name] for each in counts) for name in texts}
 
 
-def require_seen_labels(job: Job, inputs: RunInputs, rows: int, missing: Mapping[str, int]) -> None:
+def require_seen_labels(
+    job: Job, inputs: RunInputs, rows: int, missing: Mapping[str, int], refusing: Collection[str] = ()
+) -> None:
     """Pass if, in each text feature, at most the declared share of the night's rows has a label that training lacked.
+
+    In those that are `refusing`, no row may.
 
     Raises:
         LabelsUnseen: naming the features, with counts and shares; never the labels, which are contents of rows.
     """
     most = job.scoring.unseen_max
-    past = [(name, count) for name, count in missing.items() if count > most * rows]
+    past = [(name, count) for name, count in missing.items() if count > (0 if name in refusing else most * rows)]
     if past:
         said = "; ".join(f"`{name}` in {count} of {rows} rows ({count / rows:.1%})" for name, count in past)
         raise LabelsUnseen(
             f"{job.name} as of {inputs.as_of} has labels that model {inputs.model_version} did not see at training: "
-            f"{said}; at most {most:.1%} may be so (`scoring.unseen_max`). Look at the source, or train again"
+            f"{said}; {_allowed(most, past, refusing)}. Look at the source, or train again"
         )
+
+
+def _allowed(most: float, past: Sequence[tuple[str, int]], refusing: Collection[str]) -> str:
+    if all(name in refusing for name, _ in past):
+        return 'none may be so (`unseen="refuse"`)'
+    return f"at most {most:.1%} may be so (`scoring.unseen_max`)"
 
 
 def unseen_share(scored: Scored) -> float:

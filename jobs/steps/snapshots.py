@@ -77,15 +77,12 @@ def look(job: Job, settings: Settings, home: Home, as_of: date, *, fresh: bool, 
 
 
 def find_kept(job: Job, home: Home, as_of: date, *, first_night: date) -> Snapshot | None:
-    """The newest kept snapshot of that as-of and purpose, if the job's SQL is still what took it."""
+    """The newest kept snapshot of that as-of and purpose that the job's SQL, in its edition, took."""
     queries = job.queries()
     for query in queries:
         require_released(query)
-    kept = newest_kept(home, job.name, as_of, first_night=first_night)
-    if kept is None:
-        return None
     wanted = {query.table: query.fingerprint for query in queries}
-    return kept if all(wanted.get(name) == taken for name, taken in kept.sql_fingerprints.items()) else None
+    return newest_kept(home, job.name, as_of, first_night=first_night, sql=wanted)
 
 
 def take_snapshot(

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.contract import type_text
+from features.fitted import apply, declared, fit
+from jobs.availability import require_declared, require_defaults
 from jobs.environment import code, environment, host, lock_file, lock_sha256, processor
 from jobs.evidence.golden import keep_golden
 from jobs.kill_points import reach
 from jobs.screen import silent
 from jobs.steps.begun import require_begun
+from jobs.steps.scoring import features_of
 from jobs.steps.snapshots import find_kept, take_snapshot
 from jobs.store.events import PROMOTED, append, read_chain
 from jobs.store.home import staging
@@ -21,13 +24,14 @@ from jobs.store.locks import locked
 from jobs.store.opening import in_store, read_tables
 from jobs.store.registry import MemberFile, ModelVersion, keep_version, seal_of_text
 from jobs.telling.log import SILENT
-from models.training import SINGLE, TrainingSet, split, train
+from models.training import SINGLE, Learning, TooFewNights, TrainingSet, held_out_from, train
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
     from features.fitted import Fitted
+    from features.fitted.declaring import Transform
     from jobs.definition import Job
     from jobs.screen import Tell
     from jobs.settings import Settings
@@ -54,11 +58,13 @@ class NightsMissing(Exception):
 class TrainingRows:
     """One row per (night, entity) with a known label, in that order: as the model sees it with its label, and as built.
 
-    `missing_labels` says how many rows more there would be, had their label been known.
+    `label` has one value a row, in their order. `missing_labels` says how many rows more there would be, had their
+    label been known.
     """
 
     frame: pl.DataFrame
     built: pl.DataFrame
+    label: pl.Series
     fitted: Fitted
     first_night: date
     last_night: date
@@ -88,12 +94,20 @@ def train_version(
 ) -> Trained:
     """Train on what was known before `as_of` began; the job's first version becomes its champion.
 
-    `parameters` are those of the job's TOML unless others are given.
+    `parameters` are those of the job's TOML unless others are given; SQL and features are of its edition.
 
     Raises:
+        ColumnsUndeclared, DefaultRefused: if the job does not say what its columns' nulls mean in production.
         LabelsMissing, NightsMissing: if there is too little to learn from.
+        TooFewNights: if there is no night to train on before those to validate on.
+        TransformRefused, NothingToLearn: if a transform is declared for what is not there.
     """
     require_begun(job, settings, as_of)
+    parameters = parameters or job.parameters()
+    declared(transforms_of(job), job.features().FEATURE_SET)
+    queries = job.queries()
+    require_declared(job.name, queries, job.columns)
+    require_defaults(queries, job.columns)
     first_night = as_of - timedelta(days=job.training.nights)
     log = log.of(job=job.name, as_of=as_of)
     tell("looking at the warehouse")
@@ -107,8 +121,7 @@ def train_version(
         line.update(rows=rows.frame.height)
     tell(f"training on {rows.frame.height:,} rows of {rows.nights} nights")
     with log.phase("train") as line:
-        told = parameters or job.parameters()
-        trained = train(split(training_set(job, rows.frame), told.validation_nights), told, threads)
+        trained = train(learning(job, rows, parameters.validation_nights), parameters, threads)
         line.update(rows=trained.rows)
     with staging(home) as staged:
         folder = staged / "model"
@@ -130,18 +143,27 @@ def _record(settings: Settings, threads: int) -> dict[str, Json]:
     }
 
 
-def training_rows(job: Job, home: Home, snapshot: Snapshot, nights: tuple[date, date] | None = None) -> TrainingRows:
+def training_rows(
+    job: Job,
+    home: Home,
+    snapshot: Snapshot,
+    nights: tuple[date, date] | None = None,
+    like: Fitted | None = None,
+) -> TrainingRows:
     """Features with labels of the nights from first to last, and what the transforms learnt of them.
 
-    Without `nights`: of all that matured.
+    Without `nights`: of all that matured. With `like`: by the transforms that this state was learnt by, whatever the
+    feature module declares today.
     """
     first, last = nights or training_nights(job, snapshot)
     cutoffs = [job.cutoff(first + timedelta(days=n)) for n in range((last - first).days + 1)]
     tables = read_tables(in_store(home), snapshot)
     module = job.features()
-    frame = module.FEATURE_SET.conform(module.build_features(tables, cutoffs), job.key)
+    frame = features_of(job, tables, cutoffs)
     order = ["as_of", *job.key]
-    labelled = frame.join(module.labels(tables, cutoffs), on=order, how="left", maintain_order="left")
+    labelled = frame.join(
+        module.labels(job.columns.filled(tables), cutoffs), on=order, how="left", maintain_order="left"
+    )
     missing = labelled.get_column(LABEL).null_count()
     if missing > job.training.missing_labels_max * labelled.height:
         raise LabelsMissing(
@@ -149,11 +171,61 @@ def training_rows(job: Job, home: Home, snapshot: Snapshot, nights: tuple[date, 
             f"{job.training.missing_labels_max:.1%} may. Has the warehouse stopped to receive them?"
         )
     known = labelled.filter(pl.col(LABEL).is_not_null())
-    built = known.drop(LABEL)
-    fitted = module.fit(built)
-    applied = module.apply(built, fitted).with_columns(known.get_column(LABEL))
+    built, label = known.drop(LABEL), known.get_column(LABEL)
+    fitted = _fit(job, built, label, like)
     count = known.get_column("as_of").n_unique()
-    return TrainingRows(applied, built, fitted, first, last, count, missing)
+    return TrainingRows(_applied(built, label, fitted), built, label, fitted, first, last, count, missing)
+
+
+def transforms_of(job: Job) -> tuple[Transform, ...]:
+    """The transforms that the job's feature module declares."""
+    return tuple(getattr(job.features(), "TRANSFORMS", ()))
+
+
+def learning(job: Job, rows: TrainingRows, validation_nights: int) -> Learning:
+    """All rows; and the last nights apart, with nights that had matured before them: what is measured is as good.
+
+    What transforms learn for those two they learn of the early nights alone, as a training on that day would have.
+
+    Raises:
+        TooFewNights: if no night had matured before the last ones.
+    """
+    as_of = rows.built.get_column("as_of")
+    first_late = held_out_from(as_of.unique().sort().to_list(), validation_nights)
+    matured, late = as_of <= job.matured(first_late), as_of >= first_late
+    if not matured.any():
+        raise TooFewNights(
+            f"no night before {first_late} had matured by then, and the last {validation_nights} are for validation "
+            "(`validation_nights`). Train as of a later date, or validate on fewer."
+        )
+    built, label = rows.built.filter(matured), rows.label.filter(matured)
+    fitted = _fit(job, built, label, rows.fitted)
+    early = _applied(built, label, fitted)
+    last = _applied(rows.built.filter(late), rows.label.filter(late), fitted)
+    return Learning(training_set(job, rows.frame), training_set(job, early), training_set(job, last))
+
+
+def learning_again(job: Job, rows: TrainingRows, parameters: Parameters) -> Learning:
+    """What training again needs: the late nights only if there is a calibration to fit again by them."""
+    if parameters.calibration:
+        return learning(job, rows, parameters.validation_nights)
+    return Learning(training_set(job, rows.frame))
+
+
+def _fit(job: Job, built: pl.DataFrame, label: pl.Series, like: Fitted | None) -> Fitted:
+    days = None if like is None else like.matures_days
+    return fit(
+        built,
+        job.features().FEATURE_SET,
+        transforms_of(job) if like is None else like.transforms,
+        key=job.key,
+        labels=label,
+        matures_days=job.horizon_days + job.label_delay_days if days is None else days,
+    )
+
+
+def _applied(built: pl.DataFrame, label: pl.Series, fitted: Fitted) -> pl.DataFrame:
+    return apply(built, fitted).with_columns(label)
 
 
 def training_facts(rows: TrainingRows) -> dict[str, Json]:
@@ -193,8 +265,10 @@ def training_nights(job: Job, snapshot: Snapshot) -> tuple[date, date]:
 
 
 def training_set(job: Job, frame: pl.DataFrame) -> TrainingSet:
-    """The rows as LightGBM learns from them."""
-    return TrainingSet(frame, ("as_of", *job.key), job.features().FEATURE_SET.names, LABEL)
+    """The rows, as transforms left them, as LightGBM learns from them."""
+    order = ("as_of", *job.key)
+    features = tuple(name for name in frame.columns if name not in {*order, LABEL})
+    return TrainingSet(frame, order, features, LABEL)
 
 
 def _version(job: Job, snapshot: Snapshot, rows: TrainingRows, trained: TrainedModel, golden: Golden) -> ModelVersion:
@@ -216,6 +290,7 @@ def _version(job: Job, snapshot: Snapshot, rows: TrainingRows, trained: TrainedM
         training=training_facts(rows),
         metrics=_json(trained.metrics.to_json()) if trained.metrics else {},
         golden=golden,
+        columns=job.columns.declared,
         members=() if single else tuple(map(_member_file, trained.members)),
         calibration=calibration_facts(trained.calibration),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, cast
 
@@ -14,7 +14,7 @@ from jobs.store.home import safe_name, settle
 from jobs.store.objects import FileSeal, ObjectDamaged, ObjectMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from jobs.store.home import Home
@@ -118,6 +118,7 @@ class ModelVersion:
     """Of an ensemble, in the order in which their raw scores are added."""
     calibration: dict[str, Json] | None = None
     """How raw scores become scores, and by which nights that was fitted; null where the objective says it."""
+    columns: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -127,9 +128,9 @@ class ModelVersion:
     def to_json(self) -> dict[str, Json]:
         """The manifest's body; the same training gives the same, whenever and wherever it ran.
 
-        What a version does not have, its body does not name: one of before ensembles or calibration stays what it was.
+        What versions did not have once is left out where it is empty, so that they are still called what they were.
         """
-        more: dict[str, Json] = {}
+        more: dict[str, Json] = {"columns": cast("Json", self.columns)} if self.columns else {}
         if self.members:
             more["members"] = [each.to_json() for each in self.members]
         if self.model_seal:
@@ -265,6 +266,7 @@ def _from_json(body: dict[str, Json]) -> ModelVersion:
         golden=_golden_from_json(cast("dict[str, Json]", body["golden"])),
         members=tuple(map(_member_from_json, cast("list[dict[str, Json]]", body.get("members", [])))),
         calibration=cast("dict[str, Json] | None", body.get("calibration")),
+        columns=cast("dict[str, dict[str, Json]]", body.get("columns", {})),
     )
 
 

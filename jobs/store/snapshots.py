@@ -16,7 +16,7 @@ from jobs.store.home import dated_folders, settle
 from jobs.store.objects import FileSeal, object_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from jobs.store.home import Home
@@ -137,6 +137,10 @@ class Snapshot:
         """The fingerprint of each table's SQL."""
         return {table.name: table.sql_fingerprint for table in self.tables}
 
+    def taken_by(self, sql: Mapping[str, str]) -> bool:
+        """Whether every table was taken by the SQL that has this fingerprint."""
+        return all(sql.get(name) == taken for name, taken in self.sql_fingerprints.items())
+
     def table(self, name: str) -> TableSnapshot:
         """The table of that name.
 
@@ -255,11 +259,16 @@ def kept_snapshot_folders(home: Home, job: str, as_of: date | None = None) -> li
     return dated_folders(home.snapshots(job), _DIGEST_DIGITS, as_of)
 
 
-def newest_kept(home: Home, job: str, as_of: date, *, first_night: date) -> Snapshot | None:
-    """The snapshot that was taken last for that as-of and purpose, or null."""
+def newest_kept(
+    home: Home, job: str, as_of: date, *, first_night: date, sql: Mapping[str, str] | None = None
+) -> Snapshot | None:
+    """The snapshot that was taken last for that as-of and purpose, or null.
+
+    Where fingerprints by table are given, the last whose every table was taken by this SQL.
+    """
     for taken in reversed(kept_snapshots(home, job, as_of)):
         snapshot = read_snapshot(home, job, as_of, taken.digest)
-        if snapshot.first_night == first_night:
+        if snapshot.first_night == first_night and (sql is None or snapshot.taken_by(sql)):
             return snapshot
     return None
 

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from features.contract import ColumnsDiffer, Feature, FeatureSet, FeatureSetRefused, RowsDiffer, type_text
+from features.contract import (
+    ColumnsDiffer,
+    Feature,
+    FeatureSet,
+    FeatureSetRefused,
+    RowsDiffer,
+    type_named,
+    type_text,
+)
+from features.fitted import Codes, Fitted, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +100,10 @@ def test_the_fingerprint_is_of_name_version_and_ordered_typed_columns_and_of_not
 
 def test_text_becomes_codes_and_nothing_else_changes() -> None:
     assert SET.texts == ("carrier_code",)
-    assert SET.coded().schema == {**SET.schema, "carrier_code": pl.Int32()}
+    assert Fitted((State(Codes(SET.texts), ("text",), (("UA",),)),)).columns(SET).schema == {
+        **SET.schema,
+        "carrier_code": pl.Int32(),
+    }
 
 
 def test_a_name_given_twice_or_a_type_that_no_feature_has_is_refused() -> None:
@@ -100,3 +112,6 @@ def test_a_name_given_twice_or_a_type_that_no_feature_has_is_refused() -> None:
     with pytest.raises(FeatureSetRefused, match="Categorical"):
         FeatureSet("late", 1, (Feature("carrier", pl.Categorical(), "carrier"),))
     assert type_text(pl.Float64) == "float64"
+    assert type_named("float64") == pl.Float64
+    with pytest.raises(FeatureSetRefused, match="'categorical' is no type of a feature frame; its types are int8"):
+        type_named("categorical")

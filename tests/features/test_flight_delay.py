@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from features.contract import type_text
-from features.flight_delay import FEATURE_SET, KEY, apply, build_features, fit, labels
+from features.fitted import apply, fit
+from features.flight_delay import FEATURE_SET, KEY, build_features, labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -185,9 +186,11 @@ def test_the_columns_are_those_that_were_reviewed() -> None:
 
 def test_fitting_replaces_text_and_leaves_the_order(small: Tables, night: Night) -> None:
     frame = build_features(small, night("2013-09-01"))
-    applied = apply(frame, fit(frame))
+    fitted = fit(frame, FEATURE_SET, key=KEY)
+    applied = apply(frame, fitted)
 
-    assert FEATURE_SET.coded().conform(applied, KEY) is applied
+    assert fitted.columns(FEATURE_SET).conform(applied, KEY) is applied
+    assert fitted.columns(FEATURE_SET).names == FEATURE_SET.names
     assert applied["carrier_code"].to_list() == [0, 0]
 
 

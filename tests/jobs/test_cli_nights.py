@@ -61,10 +61,10 @@ def test_a_night_is_visible_before_the_next_one_is_scored(world: World, monkeypa
     """Whoever stops a long catching-up loses nothing that it has done."""
     world.run("run", "--as-of", "2013-04-12")
 
-    def interrupted(job: Job, home: Home, snapshot: Snapshot, *others: object) -> Scored:
+    def interrupted(job: Job, home: Home, snapshot: Snapshot, *others: object, **named: object) -> Scored:
         if snapshot.as_of.day == 14:
             raise KeyboardInterrupt
-        return score_snapshot(job, home, snapshot, *others)
+        return score_snapshot(job, home, snapshot, *others, **named)
 
     monkeypatch.setattr("jobs.steps.nights.score_snapshot", interrupted)
     assert world.run("run", "--as-of", "2013-04-15").code == 130

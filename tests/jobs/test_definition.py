@@ -10,7 +10,7 @@ import pytest
 
 from jobs import definition
 from jobs.days import Calendar
-from jobs.definition import JobMissing, JobRefused, Scoring, Training, job_names, load_job, parse_job
+from jobs.definition import Edition, JobMissing, JobRefused, Scoring, Training, job_names, load_job, parse_job
 from jobs.store.home import NameRefused
 
 if TYPE_CHECKING:
@@ -157,8 +157,36 @@ def test_a_table_that_is_none_is_refused_by_name(table: str) -> None:
 
 
 def test_a_job_without_a_table_of_its_own_is_refused() -> None:
-    with pytest.raises(JobRefused, match="`sql` must name at least one table"):
+    with pytest.raises(JobRefused, match="`sql` must be a table that names at least one"):
         parse(TOML.replace("timetable = 1\noutcomes = 12\n", ""))
+
+
+def test_a_job_stands_in_its_current_edition_and_keeps_those_before_it() -> None:
+    """The top of the file is the current one; the others follow in the order of the file."""
+    of_old, older = (
+        '[[earlier]]\nfeatures = "of_old"\nsql.outcomes = 3\n',
+        '[[earlier]]\nfeatures = "older"\nsql.outcomes = 1\n',
+    )
+    job = parse(TOML + of_old + older)
+
+    assert (job.features_module, job.sql_versions) == (job.editions[0].features_module, job.editions[0].sql_versions)
+    assert job.editions[1:] == (Edition("of_old", (("outcomes", 3),)), Edition("older", (("outcomes", 1),)))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("earlier = 1\n" + TOML, r"`earlier` must be tables, each under a line \[\[earlier\]\]"),
+        (TOML + "[[earlier]]\nsql = { outcomes = 3 }", "`earlier.1.features` is missing"),
+        (TOML + '[[earlier]]\nfeatures = "old"', "`earlier.1.sql` is missing"),
+        (TOML + '[[earlier]]\nfeatures = "old"\nsql = { outcomes = 0 }', r"`earlier.1.sql.outcomes` must be a version"),
+        (TOML + '[[earlier]]\nfeatures = "o-d"\nsql = { outcomes = 1 }', "`earlier.1.features` must be the name"),
+        (TOML + '[[earlier]]\nfeatures = "old"\nsql = { outcomes = 1 }\nkey = 1', "unknown: earlier.1.key"),
+    ],
+)
+def test_an_edition_that_is_incomplete_or_says_more_is_refused_by_name(text: str, said: str) -> None:
+    with pytest.raises(JobRefused, match=said):
+        parse(text)
 
 
 @pytest.mark.parametrize("text", ["title", "title = ", "[sql]\n[sql]", 'title = "a\\ud800"', "\x00"])

@@ -9,7 +9,6 @@ import polars as pl
 import pytest
 
 from models.parameters import Parameters, parse_parameters
-from tests.models.columns import FEATURES, ORDER
 
 if TYPE_CHECKING:
     from models.training import TrainedModel
@@ -77,6 +76,7 @@ def parameters() -> Parameters:
 
 @pytest.fixture(scope="session")
 def trained(frame: pl.DataFrame, parameters: Parameters) -> "TrainedModel":
-    from models.training import TrainingSet, split, train  # noqa: PLC0415 - not before OMP_WAIT_POLICY is set
+    from models.training import train  # noqa: PLC0415 - not before OMP_WAIT_POLICY is set
+    from tests.models.learning import learning  # noqa: PLC0415 - as above
 
-    return train(split(TrainingSet(frame, ORDER, FEATURES, "label"), 7), parameters, threads=2)
+    return train(learning(frame, parameters), parameters, threads=2)

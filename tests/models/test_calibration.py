@@ -26,8 +26,10 @@ from models.curve import Curve
 from models.evaluation import log_loss
 from models.kernel.choice import KERNEL
 from models.parameters import Parameters, change_parameters
-from models.training import TrainingSet, split, train, train_again
+from models.scorer import Model
+from models.training import Learning, train, train_again
 from tests.models.columns import FEATURES, ORDER
+from tests.models.learning import learning
 
 WAYS = [Asked("isotonic", "line", 1), Asked("isotonic", "step", 1), Asked("isotonic", "line", 20), Asked("platt")]
 RAW = st.one_of(st.sampled_from([-1.5, -0.0, 0.0, 0.25, 3.0]), st.floats(-40, 40))
@@ -200,17 +202,16 @@ def test_it_is_fitted_on_late_nights_scored_by_a_model_of_the_early_ones(
 ) -> None:
     """Labels of late nights change it; of early nights only through the model; the raw scores stay."""
     told = change_parameters(parameters, {"calibration": {"method": method}})
-    learning = split(TrainingSet(frame, ORDER, FEATURES, "label"), told.validation_nights)
-    found, plain = train(learning, told, 2), train(learning, parameters, 2)
+    nights = learning(frame, told)
+    found, plain = train(nights, told, 2), train(nights, parameters, 2)
     raw = found.scorer().raw_scores(frame.drop("label"), ORDER)
     assert found.calibration is not None
-    assert learning.early is not None
-    assert learning.late is not None
+    assert nights.early is not None
+    assert nights.late is not None
 
-    early = train_again(split(TrainingSet(learning.early.frame, ORDER, FEATURES, "label"), 1), parameters, 1)
-    model = type(plain)(**{**vars(plain), "members": (plain.members[0].__class__(**{
-        **vars(plain.members[0]), "text": early.texts[0]}),)}).scorer()  # fmt: skip
-    late = learning.late.frame
+    early = train_again(Learning(nights.early), parameters, 1)
+    model = Model.load(early.texts[0], FEATURES)
+    late = nights.late.frame
     expected = fit_calibration(told.calibration or WAYS[0], model.raw_scores(late.drop("label"), ORDER),
                                late["label"].cast(pl.Float64).to_numpy())  # fmt: skip
 
@@ -219,19 +220,18 @@ def test_it_is_fitted_on_late_nights_scored_by_a_model_of_the_early_ones(
     assert (found.texts, found.metrics) == (plain.texts, plain.metrics)
     assert raw.tobytes() == plain.scorer().raw_scores(frame.drop("label"), ORDER).tobytes()
     assert found.scorer().probability(raw).tolist() != plain.scorer().probability(raw).tolist()
-    again = train_again(learning, told, 3)
+    again = train_again(nights, told, 3)
     assert (again.texts, again.calibration) == (found.texts, found.calibration)
 
 
 def test_it_mends_scores_that_promise_too_much(frame: pl.DataFrame, parameters: Parameters) -> None:
     """A weight on positive rows raises every score; what happened in other nights says so."""
     heavy = change_parameters(parameters, {"scale_pos_weight": 4.0})
-    whole = TrainingSet(frame, ORDER, FEATURES, "label")
     losses = {}
     for method in ({}, {"method": "isotonic"}, {"method": "platt"}):
         told = change_parameters(heavy, {"calibration": method})
-        model = train(split(TrainingSet(frame[:15_000], ORDER, FEATURES, "label"), 7), told, 2).scorer()
-        rest = whole.frame[15_000:]
+        model = train(learning(frame[:15_000], told), told, 2).scorer()
+        rest = frame[15_000:]
         found = model.probability(model.raw_scores(rest.drop("label"), ORDER))
         losses[method.get("method")] = log_loss(found.tolist(), rest["label"].to_list())
 

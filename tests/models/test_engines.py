@@ -18,8 +18,9 @@ from models.kernel import choice
 from models.kernel.choice import KERNEL, LIGHTGBM, Kernel
 from models.parameters import Parameters
 from models.scorer import EnginesDiffer, Model
-from models.training import TrainedModel, TrainingSet, split, train
+from models.training import TrainedModel, train
 from tests.models.columns import FEATURES, ORDER
+from tests.models.learning import learning
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_what_the_kernel_cannot_have_is_lightgbms_by_name(
 
 def test_a_tree_of_very_many_leaves_is_lightgbms(frame: pl.DataFrame, parameters: Parameters) -> None:
     many = replace(parameters, rounds=2, tunables=(("min_data_in_leaf", 1), ("num_leaves", 6000)))
-    model = Model.load(train(split(TrainingSet(frame, ORDER, FEATURES, "label"), 7), many, 2).text, FEATURES)
+    model = Model.load(train(learning(frame, many), many, 2).text, FEATURES)
 
     assert "leaves is slower in the kernel" in model.engine_for(10**9)
 

@@ -14,8 +14,9 @@ from models.matrix import FeaturesDiffer
 from models.members import Member
 from models.parameters import Parameters, change_parameters
 from models.scorer import EnginesDiffer, Model
-from models.training import Learning, TrainedModel, TrainingSet, split, train, train_again
+from models.training import Learning, TrainedModel, TrainingSet, train, train_again
 from tests.models.columns import FEATURES, ORDER
+from tests.models.learning import learning, whole
 
 MEMBERS = [
     {"name": "one", "weight": 3},
@@ -33,7 +34,7 @@ def told(parameters: Parameters) -> Parameters:
 
 @pytest.fixture(scope="module")
 def several(frame: pl.DataFrame, told: Parameters) -> TrainedModel:
-    return train(split(TrainingSet(frame, ORDER, FEATURES, "label"), told.validation_nights), told, 2)
+    return train(learning(frame, told), told, 2)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_one_member_of_weight_1_is_the_model_alone(
     frame: pl.DataFrame, parameters: Parameters, trained: TrainedModel, night: pl.DataFrame
 ) -> None:
     one = change_parameters(parameters, {"members": [{"name": "one", "weight": 9}]})
-    found = train(split(TrainingSet(frame, ORDER, FEATURES, "label"), one.validation_nights), one, 2)
+    found = train(learning(frame, one), one, 2)
 
     assert found.texts == trained.texts
     assert found.metrics == trained.metrics
@@ -92,7 +93,7 @@ def test_one_member_of_weight_1_is_the_model_alone(
 def test_an_ensemble_is_trained_the_same_on_any_number_of_threads(
     frame: pl.DataFrame, told: Parameters, several: TrainedModel, threads: int
 ) -> None:
-    assert train(split(TrainingSet(frame, ORDER, FEATURES, "label"), told.validation_nights), told, threads) == several
+    assert train(learning(frame, told), told, threads) == several
 
 
 def test_each_member_learns_what_it_declares(
@@ -109,8 +110,8 @@ def test_each_member_learns_what_it_declares(
 
     late = frame.filter(pl.col("as_of") >= pl.date(2013, 5, 29)).drop("wind_mph")
     told = replace(parameters, tunables=tuple(sorted({**dict(parameters.tunables), "num_leaves": 7}.items())))
-    whole = Learning(TrainingSet(late, ORDER, recent.features, "label"))
-    assert train_again(whole, told, 1).texts == (recent.text,)
+    only = Learning(TrainingSet(late, ORDER, recent.features, "label"))
+    assert train_again(only, told, 1).texts == (recent.text,)
 
 
 def test_what_is_measured_is_the_ensemble_of_the_early_nights(
@@ -119,7 +120,7 @@ def test_what_is_measured_is_the_ensemble_of_the_early_nights(
     """All members are trained on them; their mean is measured on the late ones."""
     early = frame.filter(pl.col("as_of") < pl.date(2013, 6, 3))
     late = frame.filter(pl.col("as_of") >= pl.date(2013, 6, 3))
-    fitted = train(split(TrainingSet(early, ORDER, FEATURES, "label"), 1), told, 2).scorer()
+    fitted = train(Learning(whole(early)), told, 2).scorer()
     raw = fitted.raw_scores(late.drop("label"), ORDER)
 
     assert several.metrics is not None
@@ -171,7 +172,7 @@ def test_a_member_that_knows_other_features_or_another_scale_is_refused(
     first = Part("first", 1, Model.load(several.members[0].text, FEATURES))
     minutes = frame.with_columns(label=pl.col("distance_mi") % 50)
     other = replace(parameters, objective="regression", rounds=2)
-    [text] = train_again(Learning(TrainingSet(minutes, ORDER, FEATURES, "label")), other, 1).texts
+    [text] = train_again(Learning(whole(minutes)), other, 1).texts
 
     with pytest.raises(FeaturesDiffer, match="member `first` knows `hour`, which is no feature of the ensemble"):
         Ensemble.of([first], FEATURES[1:])
@@ -245,4 +246,4 @@ def test_a_pattern_that_names_no_feature_stops_training(frame: pl.DataFrame, par
     told = replace(parameters, members=(Member("m", features=("tail_*",)),))
 
     with pytest.raises(FeaturesDiffer, match=r"member `m` names `tail_\*`, and no feature is called so"):
-        train_again(Learning(TrainingSet(frame, ORDER, FEATURES, "label")), told, 1)
+        train_again(Learning(whole(frame)), told, 1)

@@ -11,8 +11,9 @@ from models.booster import ModelTextRefused, canonical
 from models.matrix import CodesRefused, FeaturesDiffer, NotExact, to_matrix
 from models.parameters import Parameters
 from models.scorer import Model
-from models.training import Learning, TrainedModel, TrainingSet, train_again
+from models.training import TrainedModel, train
 from tests.models.columns import FEATURES, ORDER
+from tests.models.learning import learning
 
 CODES = ("carrier_code", "origin_code")
 
@@ -50,7 +51,7 @@ def test_scores_are_lightgbms_own_to_the_bit(trained: TrainedModel, model: Model
 
 def test_the_probability_of_dart_is_lightgbms_too(frame: pl.DataFrame, parameters: Parameters) -> None:
     dart = replace(parameters, rounds=15, tunables=(("boosting", "dart"),))
-    text = train_again(Learning(TrainingSet(frame, ORDER, FEATURES, "label")), dart, 2).texts[0]
+    text = train(learning(frame, dart), dart, 2).text
     theirs = lightgbm.Booster(model_str=text).predict(to_matrix(frame, FEATURES, CODES))
     ours = Model.load(text, FEATURES)
 
@@ -59,9 +60,7 @@ def test_the_probability_of_dart_is_lightgbms_too(frame: pl.DataFrame, parameter
 
 def test_the_score_of_a_regression_is_its_raw_score(frame: pl.DataFrame, parameters: Parameters) -> None:
     minutes = frame.with_columns(label=pl.col("distance_mi") % 50)
-    text = train_again(
-        Learning(TrainingSet(minutes, ORDER, FEATURES, "label")), replace(parameters, objective="regression"), 2
-    ).texts[0]
+    text = train(learning(minutes, parameters), replace(parameters, objective="regression"), 2).text
     ours = Model.load(text, FEATURES)
     raw = ours.raw_scores(frame.drop("label"), ORDER)
 

@@ -7,17 +7,9 @@ import pytest
 from models.matrix import CodesRefused, FeaturesDiffer, LabelsRefused, NotExact
 from models.parameters import Parameters
 from models.scorer import Model
-from models.training import NotSorted, TooFewNights, TrainedModel, TrainingSet, split
-from models.training import train as train_on
+from models.training import Learning, NotSorted, TooFewNights, TrainedModel, TrainingSet, held_out_from, train
 from tests.models.columns import FEATURES, ORDER
-
-
-def whole(frame: pl.DataFrame) -> TrainingSet:
-    return TrainingSet(frame, ORDER, FEATURES, "label")
-
-
-def train(training: TrainingSet, parameters: Parameters, threads: int) -> TrainedModel:
-    return train_on(split(training, parameters.validation_nights), parameters, threads)
+from tests.models.learning import learning, whole
 
 
 @pytest.fixture
@@ -30,7 +22,7 @@ def test_the_number_of_threads_changes_no_byte(
     frame: pl.DataFrame, parameters: Parameters, trained: TrainedModel, threads: int
 ) -> None:
     """Trained with 2 first; training again with 2 is the proof that twice is once."""
-    again = train(whole(frame), parameters, threads)
+    again = train(learning(frame, parameters), parameters, threads)
 
     assert again.text == trained.text
     assert again == trained
@@ -42,7 +34,7 @@ def test_what_may_be_tuned_does_not_depend_on_threads(
 ) -> None:
     tuned = replace(parameters, rounds=15, tunables=tuple(sorted((*parameters.tunables, option))))
 
-    assert train(whole(frame), tuned, 1) == train(whole(frame), tuned, 3)
+    assert train(learning(frame, tuned), tuned, 1) == train(learning(frame, tuned), tuned, 3)
 
 
 def test_a_regression_does_not_depend_on_threads(frame: pl.DataFrame, parameters: Parameters) -> None:
@@ -50,7 +42,7 @@ def test_a_regression_does_not_depend_on_threads(frame: pl.DataFrame, parameters
     minutes = frame.with_columns(label=pl.col("wind_mph").fill_null(0.0) * 1.1 + pl.col("hour"))
     objective = replace(parameters, objective="regression", rounds=15)
 
-    one, three = (train(whole(minutes), objective, threads) for threads in (1, 3))
+    one, three = (train(learning(minutes, objective), objective, threads) for threads in (1, 3))
 
     assert one == three
     assert one.metrics is None
@@ -68,16 +60,19 @@ def test_the_text_of_a_model_is_canonical(trained: TrainedModel) -> None:
 
 def test_a_model_may_do_without_categorical_features(small: pl.DataFrame, quick: Parameters) -> None:
     """As the shipped parameters do; codes are then numbers like any other."""
-    found = train(whole(small), replace(quick, categorical=()), 1)
+    found = train(learning(small, quick), replace(quick, categorical=()), 1)
 
     assert "[categorical_feature: ]" in found.text
     assert Model.load(found.text, FEATURES).categorical == ()
-    assert Model.load(train(whole(small), quick, 1).text, FEATURES).categorical == ("carrier_code", "origin_code")
+    assert Model.load(train(learning(small, quick), quick, 1).text, FEATURES).categorical == (
+        "carrier_code",
+        "origin_code",
+    )
 
 
 def test_every_seed_derives_from_the_one(small: pl.DataFrame, quick: Parameters) -> None:
     seeds = ("data_random", "feature_fraction", "bagging", "drop", "extra", "objective")
-    texts = [train(whole(small), replace(quick, seed=seed), 1).text for seed in (1, 2)]
+    texts = [train(learning(small, quick), replace(quick, seed=seed), 1).text for seed in (1, 2)]
     lines = [
         [line for line in text.splitlines() if line.startswith(tuple(f"[{s}_seed" for s in seeds))] for text in texts
     ]
@@ -90,7 +85,7 @@ def test_nothing_is_printed(small: pl.DataFrame, quick: Parameters, capfd: pytes
     """Not even where LightGBM warns: a constant feature, and leaves that cannot be split."""
     constant = small.with_columns(hour=pl.lit(1, dtype=pl.Int16))
 
-    train(whole(constant), replace(quick, tunables=(("min_data_in_leaf", 100_000),)), 1)
+    train(learning(constant, quick), replace(quick, tunables=(("min_data_in_leaf", 100_000),)), 1)
 
     lightgbm.basic._log_info("and what it says natively")
     lightgbm.basic._log_warning("what LightGBM's Python side says goes to the logger too")
@@ -114,7 +109,7 @@ def test_metrics_are_those_of_a_model_that_has_not_seen_the_nights(
 
     late = pl.col("as_of") >= pl.date(2013, 6, 3)
     flipped = frame.with_columns(label=pl.when(late).then(1 - pl.col("label")).otherwise(pl.col("label")))
-    other = train(whole(flipped), parameters, 2)
+    other = train(learning(flipped, parameters), parameters, 2)
     assert other.metrics is not None
     assert other.text != trained.text
     assert other.metrics.quality.auc == pytest.approx(1 - metrics.quality.auc)
@@ -178,7 +173,7 @@ def test_a_value_that_cannot_be_learnt_from_is_refused(
     name = column.meta.output_name()
 
     with pytest.raises(refused, match=name):
-        train(whole(small.with_columns(column)), quick, 1)
+        train(learning(small.with_columns(column), quick), quick, 1)
 
 
 def test_the_largest_exact_integer_and_code_are_learnt_from(small: pl.DataFrame, quick: Parameters) -> None:
@@ -187,23 +182,24 @@ def test_the_largest_exact_integer_and_code_are_learnt_from(small: pl.DataFrame,
         carrier_code=pl.lit(2**31 - 2),
     )
 
-    assert train(whole(edge), quick, 1).text
+    assert train(learning(edge, quick), quick, 1).text
 
 
 def test_names_that_lightgbm_would_rewrite_are_refused(small: pl.DataFrame, quick: Parameters) -> None:
     spaced = TrainingSet(small.rename({"hour": "the hour"}), ORDER, ("the hour", *FEATURES[1:]), "label")
 
     with pytest.raises(FeaturesDiffer, match="`the hour`"):
-        train(spaced, quick, 1)
+        train(Learning(spaced), quick, 1)
     with pytest.raises(FeaturesDiffer, match="categorical but no feature `tail`"):
-        train(whole(small), replace(quick, categorical=("tail",)), 1)
+        train(learning(small, quick), replace(quick, categorical=("tail",)), 1)
 
 
-def test_too_few_nights_are_refused(small: pl.DataFrame, quick: Parameters) -> None:
+def test_too_few_nights_to_measure_on_are_refused(small: pl.DataFrame, quick: Parameters) -> None:
     with pytest.raises(TooFewNights, match="10 nights are too few: the last 10 are for validation"):
-        train(whole(small), replace(quick, validation_nights=10), 1)
+        held_out_from(small["as_of"].unique().sort().to_list(), 10)
+    assert train(Learning(whole(small)), quick, 1).metrics is None
 
 
 def test_no_thread_is_no_number_of_threads(small: pl.DataFrame, quick: Parameters) -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        train(whole(small), quick, 0)
+        train(learning(small, quick), quick, 0)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features import fitted
 from features.clock import nights, with_minute_of_day
 from features.contract import Feature, FeatureSet
 from features.exact import clipped, in_order, one_if, whole_minutes
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from datetime import date
 
     from features.clock import Cutoff
-    from features.fitted import Fitted
 
 ZONE = "America/New_York"
 KEY = ("flight_date", "carrier", "flight", "origin")
@@ -108,16 +106,6 @@ def labels(tables: Mapping[str, pl.LazyFrame], cutoffs: Sequence[Cutoff]) -> pl.
     in_time = arrived() & (pl.col("arr_delay_min") <= LATE_OVER_MIN)
     bad = known.select(*KEY, label=(~in_time).cast(pl.Int8))
     return flights.join(bad, on=list(KEY), how="left", maintain_order="left")
-
-
-def fit(frame: pl.DataFrame) -> Fitted:
-    """The codes of the text features, learnt from a training frame."""
-    return fitted.fit(frame, FEATURE_SET)
-
-
-def apply(frame: pl.DataFrame, state: Fitted) -> pl.DataFrame:
-    """The frame with codes for text; rows and columns keep their order, an unseen label is null."""
-    return fitted.apply(frame, state)
 
 
 def announced(timetable: pl.LazyFrame, night: date) -> pl.LazyFrame:

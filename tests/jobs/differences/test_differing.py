@@ -25,10 +25,11 @@ import polars as pl
 import pytest
 
 from features import flight_delay
-from features.fitted import Fitted
+from features.fitted import Fitted, apply
 from jobs import definition
 from jobs.cli import call
 from jobs.differences.swapping import swapped
+from jobs.steps.scoring import model_columns
 from jobs.store import runs
 from jobs.store.documents import write_document
 from jobs.store.home import Home
@@ -155,8 +156,8 @@ class Night:
     def scored(self, frame: pl.DataFrame, by: str) -> dict[tuple, float]:
         """A frame of features, scored with the model of a run."""
         version = read_version(Home(self.world.home), "flight_delay", self.model(by).name)
-        model = Model.load((self.model(by) / "model.txt").read_text(), tuple(name for name, _ in version.features))
-        raw = model.raw_scores(flight_delay.apply(frame, Fitted.from_json(version.fitted)), order=("as_of", *KEY))
+        model = Model.load((self.model(by) / "model.txt").read_text(), model_columns(version).names)
+        raw = model.raw_scores(apply(frame, Fitted.from_json(version.fitted)), order=("as_of", *KEY))
         return dict(zip(frame.select(KEY).iter_rows(), model.probability(raw).tolist(), strict=True))
 
     def only_of(self, name: str, other: str) -> list[Path]:
@@ -769,7 +770,8 @@ def by_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on the job scores flight numbers, which fly again on the next day, and not flights."""
     module = ModuleType("features.flight_number")
     module.__spec__ = ModuleSpec(module.__name__, None)
-    vars(module).update({name: getattr(flight_delay, name) for name in ("FEATURE_SET", "fit", "apply")})
+    module.FEATURE_SET = flight_delay.FEATURE_SET
+    module.TRANSFORMS = getattr(flight_delay, "TRANSFORMS", ())
     module.KEY = tuple(KEY[1:])
     module.build_features = lambda *given: (
         flight_delay.build_features(*given).drop("flight_date").sort("as_of", *KEY[1:])

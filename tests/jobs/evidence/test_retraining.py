@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from features.fitted import Codes, Fitted, State
 from jobs.evidence import golden, retraining
 from jobs.evidence.retraining import retrain_version
 from jobs.store.home import Home
@@ -80,7 +81,7 @@ def test_another_text_in_another_environment_says_what_lightgbm_promises(
 
 
 def other_fitted(rows: TrainingRows) -> TrainingRows:
-    return replace(rows, fitted=replace(rows.fitted, labels=(*rows.fitted.labels, ("x", ("y",)))))
+    return replace(rows, fitted=Fitted((*rows.fitted.states, State(Codes(("x",)), ("text",), (("y",),)))))
 
 
 def other_rows(rows: TrainingRows) -> TrainingRows:

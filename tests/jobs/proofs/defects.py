@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-FEATURES, SWEEP, FITTED = "features/flight_delay.py", "features/sweep.py", "features/fitted.py"
+FEATURES, SWEEP, FITTED = "features/flight_delay.py", "features/sweep.py", "features/fitted/labelling.py"
 SQL = "sql/flight_delay/outcomes_v1.sql"
 
 
@@ -154,15 +154,19 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "category codes by order of appearance",
         FITTED,
-        "return pl.col(name).replace_strict(list(known), codes, default=None, return_dtype=pl.Int32)",
-        'return pl.col(name).rank("dense").cast(pl.Int32)',
+        "found = pl.col(name).replace_strict(known, codes, default=None, return_dtype=pl.Int32)",
+        'found = pl.col(name).rank("dense").cast(pl.Int32)',
         "alone",
     ),
     Defect(
         "an encoder fitted on the scoring night",
-        FEATURES,
-        "return fitted.apply(frame, state)",
-        "return fitted.apply(frame, fit(frame))",
+        "features/fitted/__init__.py",
+        "    for state in fitted.states:\n        require_types(state, frame.schema)\n",
+        "    for state in fitted.states:\n        require_types(state, frame.schema)\n"
+        "        night = Training(frame, (), None, 0)\n"
+        "        state = replace(state, learnt=tuple("
+        'state.transform.learn(name, night) if state.transform.kind == "codes" else learnt '
+        "for name, learnt in state.by_column.items()))\n",
         "alone",
     ),
     Defect(
