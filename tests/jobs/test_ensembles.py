@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 import pytest
 
-from features.fitted import Fitted
+from features.fitted import Fitted, apply
 from jobs import research
+from jobs.cli import call
 from jobs.definition import load_job
 from jobs.steps.scoring import load_model
 from jobs.store.documents import write_document
+from jobs.store.events import read_chain
 from jobs.store.home import Home
 from jobs.store.objects import read_rows
-from jobs.store.registry import read_version, version_folder
-from jobs.store.runs import FEATURES_FILE, SCORES_FILE
+from jobs.store.registry import read_version, seal_of_text, version_folder
+from jobs.store.runs import FEATURES_FILE, SCORES_FILE, read_run
 from models.calibration import calibration_of
 from models.kernel.choice import KERNEL
 from models.scorer import Model
-from tests.jobs.evidence.tampering import flip
+from tests.jobs.evidence.tampering import flip, one_ulp_more
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,23 +47,35 @@ CHANGES: dict[str, object] = {
 }
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, small_warehouse: Path, trained: Path) -> Path:
+    """A home whose champion is an ensemble, and a night that it has scored; tests work on copies."""
+    home = tmp_path_factory.mktemp("ensemble") / "home"
+    shutil.copytree(trained, home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCORE_HOME", str(home))
+        patch.setenv("SCORE_WAREHOUSE", f"duckdb:///{small_warehouse}")
+        name = research.train(JOB, TRAINED, CHANGES).version
+        assert call(["promote", name, JOB, "--unproven", "--from", TRAINED, "--reason", "a test"]) == 0
+        assert call(["run", JOB, "--as-of", NIGHT]) == 0
+    return home
+
+
 @pytest.fixture
-def version(world: World) -> ModelVersion:
-    """An ensemble, champion from the next night on."""
-    name = research.train(JOB, TRAINED, CHANGES).version
-    done = world.run("promote", name, "--unproven", "--from", TRAINED, "--reason", "a test")
-    assert done.code == 0, done.err
-    return read_version(Home(world.home), JOB, name)
+def version(world: World, made: Path) -> ModelVersion:
+    """The ensemble, in the world's own home."""
+    shutil.rmtree(world.home)
+    shutil.copytree(made, world.home)
+    home = Home(world.home)
+    return read_version(home, JOB, read_chain(home, JOB).champion(date.fromisoformat(NIGHT)))
 
 
 @pytest.fixture
 def night(world: World, version: ModelVersion) -> Path:
-    """The folder of a night's run by the ensemble."""
-    done = world.run("run", "--as-of", NIGHT, "--json")
-    assert done.code == 0, done.err
-    [run] = [each for each in done.json["runs"] if each["as_of"] == NIGHT]
-    assert run["model_version"] == version.version
-    return Home(world.home).runs(JOB, NIGHT) / run["run_id"]
+    """The folder of the night's run by the ensemble."""
+    [folder] = Home(world.home).runs(JOB, date.fromisoformat(NIGHT)).iterdir()
+    assert read_run(folder).inputs.model_version == version.version
+    return folder
 
 
 def test_a_version_says_what_its_members_are(world: World, version: ModelVersion) -> None:
@@ -87,8 +102,7 @@ def test_published_scores_are_the_members_added_by_hand_and_calibrated(
 ) -> None:
     """From the kept texts and the kept features; `rank` is by raw score, which calibration ties but never inverts."""
     features, scores = read_rows([night / FEATURES_FILE]), read_rows([night / SCORES_FILE])
-    module = load_job(JOB).features()
-    applied = module.apply(features, Fitted.from_json(version.fitted))
+    applied = apply(features, Fitted.from_json(version.fitted))
     folder = version_folder(Home(world.home), version)
     raw = [
         Model.load((folder / member.file).read_text(), member.features)
@@ -122,8 +136,7 @@ def test_it_is_replayed_and_trained_again_to_the_bit(world: World, night: Path) 
 
 def test_the_kernel_gives_the_night_the_same_bits(world: World, version: ModelVersion, night: Path) -> None:
     features, scores = read_rows([night / FEATURES_FILE]), read_rows([night / SCORES_FILE])
-    module = load_job(JOB).features()
-    applied = module.apply(features, Fitted.from_json(version.fitted))
+    applied = apply(features, Fitted.from_json(version.fitted))
     kernel = load_model(Home(world.home), version).only(KERNEL)
     raw = kernel.raw_scores(applied, ("as_of", *load_job(JOB).key), threads=2)
 
@@ -139,11 +152,12 @@ def test_every_proof_holds(world: World, version: ModelVersion) -> None:
     assert "3 members of 20 and 30 rounds, calibrated" in details["training"]
 
 
-def test_diff_names_the_model_between_a_single_one_and_an_ensemble(world: World, version: ModelVersion) -> None:
-    first = world.run("run", "--as-of", NIGHT, "--json").json["runs"][-1]["run_id"]
+def test_diff_names_the_model_between_a_single_one_and_an_ensemble(
+    world: World, version: ModelVersion, night: Path
+) -> None:
     [single] = {path.name for path in (world.home / "models" / JOB).iterdir()} - {version.version}
     again = world.run("backfill", "--as-of", NIGHT, "--model", single, "--json").json["runs"][0]["run_id"]
-    found = world.run("diff", again, first, "--json")
+    found = world.run("diff", again, night.name, "--json")
 
     assert found.code == 0, found.err
     assert list(found.json["differs"]) == ["model"]
@@ -184,9 +198,6 @@ def test_another_calibration_than_training_gives_is_found(world: World, version:
 
 
 def test_another_member_than_training_gives_is_named(world: World, version: ModelVersion) -> None:
-    from jobs.store.registry import seal_of_text  # noqa: PLC0415
-    from tests.jobs.evidence.tampering import one_ulp_more  # noqa: PLC0415
-
     home = Home(world.home)
     one, two, three = version.members
     folder = version_folder(home, version)
@@ -218,9 +229,6 @@ def test_what_became_known_at_or_after_the_cutoff_changes_neither_members_nor_ca
 
 def test_the_calibrated_scores_of_an_ensemble_are_published_to_analysts(world: World, night: Path) -> None:
     kept = read_rows([night / SCORES_FILE])
-    shown = world.published(
-        f"SELECT count(*), count(DISTINCT score) FROM scores.main.{JOB} WHERE as_of = DATE '{NIGHT}'"
-    )
+    shown = world.published(f"SELECT count(*), count(DISTINCT score) FROM {JOB} WHERE as_of = DATE '{NIGHT}'")
 
     assert shown == [(kept.height, kept["score"].n_unique())]
-    assert isinstance(kept, pl.DataFrame)
