@@ -118,7 +118,7 @@ def _ratio_line(model: Model, told: tuple[int, int, int]) -> None:
     theirs, ours = model.only(LIGHTGBM), model.only(KERNEL)
 
     def from_floats() -> Floats:
-        return model.kernel.scores(lambda at, start, stop: floats[at][start:stop], SCORED, 1, SCORED)  # noqa: SLF001
+        return model.kernel.scores(lambda at, start, stop: floats[at][start:stop], SCORED, 1, SCORED)
 
     rounds: list[dict[str, float]] = []
     for place in range(ROUNDS + 1):

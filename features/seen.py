@@ -1,8 +1,8 @@
 """Who is there on a night: the groups of a history to which something happened lately, exact on two clocks.
 
-A row is known at the nights from its `visible_day` on, and counts as recent for so many days after its event; a row that
-a newer version supersedes counts until that version becomes visible. A group is there at the nights that any of its
-rows covers. Defended by `tests/features/test_seen.py`.
+A row is known at the nights from its `visible_day` on, and counts as recent for so many days after its event; a row
+that a newer version supersedes counts until that version becomes visible. A group is there at the nights that any of
+its rows covers. Defended by `tests/features/test_seen.py`.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from jobs.kill_points import arm
 from jobs.options import (
     AcceptRows,
     AsOf,
+    JobInUse,
     JobName,
     Json,
     MaybeAsOf,
@@ -25,14 +26,16 @@ from jobs.options import (
     Wait,
     age_of,
     date_of,
+    folder_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import FrameType
 
     from jobs.definition import Job
     from jobs.exits import Failure
+    from jobs.project import Project
     from jobs.screen import Screen, Tell
     from jobs.settings import Settings, Told
     from jobs.steps.nights import Desk, Outcome
@@ -47,11 +50,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Score every night, keep what every score was made of, and show any past night again, to the bit.",
-    epilog="State lies in SCORE_HOME (default: var/), rows come from SCORE_WAREHOUSE (default: duckdb:/// and "
+    epilog="State lies in SCORE_HOME (default: var/, in a project the one in it), rows come from SCORE_WAREHOUSE (default: duckdb:/// and "
     "warehouse.duckdb in SCORE_HOME). SCORE_TODAY replaces the clock's date. New here? Try: score demo",
 )
 
 _SIGNALS: list[int] = []  # those that arrived, oldest first
+_NAMED: list[str] = []  # the folder that --project names in this call
 _STDERR = 2
 
 
@@ -66,11 +70,21 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def program(
     *,
-    version: Annotated[
+    project: Annotated[
+        str | None,
+        typer.Option(
+            parser=folder_of,
+            metavar="DIR",
+            help="Your own jobs: a folder with jobs/, sql/, features/ and models/. Default: SCORE_PROJECT, else the "
+            "project that the current folder lies in, else the program's own jobs.",
+        ),
+    ] = None,
+    version: Annotated[  # noqa: ARG001  its callback prints it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Score every night, keep what every score was made of, and show any past night again, to the bit."""
+    _NAMED[:] = [project] if project else []
 
 
 @app.command()
@@ -108,7 +122,7 @@ def demo(
 @app.command()
 def snapshot(
     context: typer.Context,
-    job: JobName = None,
+    job: JobInUse = None,
     *,
     as_of: AsOf,
     fresh: Annotated[bool, typer.Option("--fresh", help="Look again, list what changed, keep nothing.")] = False,
@@ -120,7 +134,7 @@ def snapshot(
 
     log = _teller(context).begin("snapshot")
     settings, home = _open()
-    looks = [look(each, settings, home, as_of, fresh=fresh, log=log) for each in _jobs(job)]
+    looks = [look(each, settings, home, as_of, fresh=fresh, log=log) for each in _in_use(job, home)]
     show_looks(_screen(as_json=json), looks)
 
 
@@ -143,22 +157,20 @@ def train(
     from jobs.editions import in_editions_like
     from jobs.screen import progress
     from jobs.steps.reports import show_trained
-    from jobs.steps.training import train_version
+    from jobs.steps.trainings import train_jobs
 
     log = _teller(context).begin("train")
     settings, home = _open()
     with progress() as tell:
-        trained = [
-            train_version(each, settings, home, as_of, threads=threads, tell=tell, log=log)
-            for each in in_editions_like(_jobs(job), home, like)
-        ]
-    show_trained(_screen(as_json=json), trained)
+        chosen = in_editions_like(_jobs(job), home, like)
+        trained, failed = train_jobs(chosen, settings, home, as_of, threads=threads, tell=tell, log=log)
+    raise typer.Exit(show_trained(_screen(as_json=json), trained, failed))
 
 
 @app.command()
 def run(
     context: typer.Context,
-    job: JobName = None,
+    job: JobInUse = None,
     *,
     as_of: MaybeAsOf = None,
     accept_rows: AcceptRows = False,
@@ -179,7 +191,7 @@ def run(
 @app.command()
 def backfill(
     context: typer.Context,
-    job: JobName = None,
+    job: JobInUse = None,
     *,
     as_of: AsOf,
     until: Annotated[
@@ -235,7 +247,7 @@ def prove(
     from jobs.screen import progress
 
     settings, home = _open()
-    one = _only_job(job)
+    one = _only_job(job, home)
     with progress() as tell:
         proven = try_to_break(
             one, settings, home, as_of, model=model, only=only or [], threads=threads, environ=os.environ, tell=tell
@@ -388,7 +400,7 @@ def doctor(job: JobName = None, *, json: Json = False) -> None:
     from jobs.screen import progress
 
     with progress() as tell:
-        diagnosis = examine(_settings, job, tell)
+        diagnosis = examine(_settings, _project(), job, tell)
     raise typer.Exit(show_diagnosis(_screen(as_json=json), diagnosis))
 
 
@@ -441,7 +453,7 @@ def promote(
     from jobs.steps.reports import show_promotion
 
     settings, home = _open()
-    one = _only_job(job)
+    one = _only_job(job, home)
     event = make_champion(one, settings, home, version, reason=reason, effective_from=start, unproven=unproven)
     show_promotion(_screen(as_json=json), one.name, event)
 
@@ -453,7 +465,7 @@ def rollback(job: OneJob = None, *, reason: Reason, json: Json = False) -> None:
     from jobs.steps.reports import show_promotion
 
     settings, home = _open()
-    one = _only_job(job)
+    one = _only_job(job, home)
     show_promotion(_screen(as_json=json), one.name, roll_back(one, settings, home, reason=reason))
 
 
@@ -464,7 +476,7 @@ def skip(job: OneJob = None, *, as_of: AsOf, reason: Reason, json: Json = False)
     from jobs.steps.reports import show_skipped
 
     settings, home = _open()
-    one = _only_job(job)
+    one = _only_job(job, home)
     show_skipped(_screen(as_json=json), one.name, close_night(one, settings, home, as_of, reason=reason))
 
 
@@ -504,7 +516,8 @@ def call(arguments: Sequence[str]) -> int:
     """The exit code of one call; failures are printed, and whoever asked to be told how it went is told."""
     from jobs.telling.teller import Teller
 
-    teller = Teller(_told(), _clock, _screen(as_json=False).warn)
+    _NAMED.clear()
+    teller = Teller(_told(), _clock, _screen(as_json=False).warn, _project)
     try:
         arm(os.environ)
         code = app(args=list(arguments), prog_name="score", standalone_mode=False, obj=teller) or 0
@@ -556,8 +569,10 @@ def _write_trace(error: BaseException) -> str:
     import traceback
     from pathlib import Path
 
+    from jobs.settings import home_or_var
+
     text = f"{datetime.now(UTC).isoformat()}\n{''.join(traceback.format_exception(error))}\n"
-    for folder in (Path(os.environ.get("SCORE_HOME") or "var") / "log", Path(tempfile.gettempdir())):
+    for folder in (home_or_var(_environ()) / "log", Path(tempfile.gettempdir())):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / "score.log").open("a", encoding="utf-8") as file:
@@ -577,7 +592,18 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 def _settings() -> Settings:
     from jobs.settings import read_settings
 
-    return read_settings(os.environ, _clock)
+    return read_settings(_environ(), _clock)
+
+
+def _project() -> Project:
+    from jobs.settings import read_project
+
+    return read_project(_environ())
+
+
+def _environ() -> Mapping[str, str]:
+    """The environment, as the options before the command correct it."""
+    return {**os.environ, "SCORE_PROJECT": _NAMED[0]} if _NAMED else os.environ
 
 
 def _clock() -> datetime:
@@ -617,14 +643,22 @@ def _read() -> Home:
 
 
 def _jobs(name: str | None) -> list[Job]:
-    from jobs.definition import job_names, load_job
+    from jobs.definition import all_jobs, load_job
 
-    return [load_job(each) for each in ([name] if name else job_names())]
+    project = _project()
+    return [load_job(name, project)] if name else all_jobs(project)
 
 
-def _only_job(name: str | None) -> Job:
-    """The job of that name, or the one that there is."""
-    jobs = _jobs(name)
+def _in_use(name: str | None, home: Home) -> list[Job]:
+    """The job of that name, or those that are in use."""
+    from jobs.steps.in_use import jobs_in_use
+
+    return _jobs(name) if name else jobs_in_use(_jobs(None), home)
+
+
+def _only_job(name: str | None, home: Home) -> Job:
+    """The job of that name, or the one that is in use."""
+    jobs = _in_use(name, home)
     if len(jobs) != 1:
         raise typer.BadParameter(f"there are several jobs, name one: {', '.join(job.name for job in jobs)}")
     return jobs[0]
@@ -634,7 +668,7 @@ def _desks(name: str | None, threads: int, tell: Tell, log: Log) -> list[Desk]:
     from jobs.steps.nights import Desk
 
     settings, home = _open()
-    return [Desk(job, settings, home, _jobs(None), threads, tell, log) for job in _jobs(name)]
+    return [Desk(job, settings, home, _jobs(None), threads, tell, log) for job in _in_use(name, home)]
 
 
 def _screen(*, as_json: bool) -> Screen:
@@ -647,5 +681,5 @@ def _finish(context: typer.Context, as_json: bool, outcomes: Sequence[Outcome]) 
     from jobs.steps.reports import show_outcomes
     from jobs.telling.figures import figures_of, lines_of
 
-    _teller(context).done(figures_of(outcomes), lines_of(outcomes))
+    _teller(context).done(figures_of(outcomes, _project()), lines_of(outcomes))
     raise typer.Exit(show_outcomes(_screen(as_json=as_json), outcomes))

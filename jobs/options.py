@@ -43,6 +43,13 @@ def age_of(given: str | float) -> float:
     return int(matched[1]) * {"h": 3600.0, "d": 86_400.0}[matched[2]]
 
 
+def folder_of(text: str) -> str:
+    """A folder's path; an empty one, as an unset variable of a shell gives it, is none."""
+    if not text.strip():
+        raise typer.BadParameter("it names no folder")
+    return text
+
+
 def sentence_of(text: str) -> str:
     """One line that says something."""
     line = " ".join(text.split())
@@ -52,7 +59,12 @@ def sentence_of(text: str) -> str:
 
 
 JobName = Annotated[str | None, typer.Argument(metavar="JOB", help="The job; all of them if left out.")]
-OneJob = Annotated[str | None, typer.Argument(metavar="JOB", help="The job; may be left out where there is one.")]
+JobInUse = Annotated[
+    str | None, typer.Argument(metavar="JOB", help="The job; if left out, all that were ever trained here.")
+]
+OneJob = Annotated[
+    str | None, typer.Argument(metavar="JOB", help="The job; may be left out where one was ever trained here.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 AsOf = Annotated[date, typer.Option("--as-of", parser=date_of, metavar="DATE", help="The day whose knowledge counts.")]
 MaybeAsOf = Annotated[
@@ -87,6 +99,7 @@ Wait = Annotated[
     ),
 ]
 AcceptRows = Annotated[
-    bool, typer.Option("--accept-rows", help="Though row counts are far from the last nights'; stays on record.")
+    bool,
+    typer.Option("--accept-rows", help="Though row counts, or shares of nulls, are not as usual; stays on record."),
 ]
 Reason = Annotated[str, typer.Option("--reason", parser=sentence_of, metavar="TEXT", help="Why; it stays on record.")]

@@ -5,6 +5,7 @@
     seed = 20130901
     validation_nights = 28        # the last nights, kept out of the model that is measured
     categorical = ["carrier"]     # features whose whole numbers are codes; may be left out
+    baseline = "carrier_late_28d" # a feature that, by itself, is a naive score to compare with; may be left out
 
     [lightgbm]                    # only what `models.tunables` allows, under canonical names
     num_leaves = 31
@@ -82,7 +83,7 @@ _TOP = MappingProxyType(
     }
 )
 _TABLE = "lightgbm"
-_BESIDE = ("categorical", _TABLE, MEMBERS, CALIBRATION)
+_BESIDE = ("categorical", "baseline", _TABLE, MEMBERS, CALIBRATION)
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,9 @@ class Parameters:
             calibration=None,
         )
 
+    baseline: str = ""
+    """A feature whose values, as the model sees them, are the naive score that the model is compared with."""
+
     def library(self, threads: int) -> dict[str, Value]:
         """Everything that LightGBM is told, under its own names, except the number of rounds."""
         own: dict[str, Value] = {"objective": self.objective, "seed": self.seed, "num_threads": threads}
@@ -139,6 +143,7 @@ class Parameters:
             "categorical": list(self.categorical),
             "lightgbm": dict(self.tunables),
             "repeatable": self.repeatable(),
+            **({"baseline": self.baseline} if self.baseline else {}),
         }
 
     @classmethod
@@ -159,6 +164,7 @@ class Parameters:
             calibration=Asked.from_json(cast("dict[str, object]", content[CALIBRATION]))
             if CALIBRATION in content
             else None,
+            baseline=cast("str", content.get("baseline", "")),
         )
         if content["repeatable"] != found.repeatable():
             raise ParametersRefused("these parameters were fixed to other values then; that training is not repeated")
@@ -182,7 +188,7 @@ def change_parameters(parameters: Parameters, changes: Mapping[str, object]) -> 
         ParametersRefused: by the rules of a file, naming the change.
     """
     document: dict[str, object] = {key: getattr(parameters, key) for key in _TOP}
-    document["categorical"] = list(parameters.categorical)
+    document |= {"categorical": list(parameters.categorical), "baseline": parameters.baseline}
     document[MEMBERS] = [each.to_json() for each in parameters.members]
     document[CALIBRATION] = parameters.calibration.to_json() if parameters.calibration else {}
     tunables: dict[str, object] = dict(parameters.tunables)
@@ -196,18 +202,20 @@ def _read(document: Mapping[str, object], source: Source) -> Parameters:
         if key not in _TOP and key not in _BESIDE:
             moved = f"`{key}` belongs in the table [{_TABLE}]"
             raise source.refusal(key, moved if key in TUNABLES else _why_not(key))
-    if document.get("objective") in REFUSED_OBJECTIVES:
+    if str(document.get("objective")) in REFUSED_OBJECTIVES:
         raise _objective_refused(source, str(document["objective"]))
     for key, expected in _TOP.items():
         source.check(key, document.get(key), expected(document.get(key)))
+    categorical = _categorical(source, document.get("categorical", []))
     parameters = Parameters(
         objective=cast("Objective", document["objective"]),
         rounds=cast("int", document["rounds"]),
         seed=cast("int", document["seed"]),
         validation_nights=cast("int", document["validation_nights"]),
-        categorical=_categorical(source, document.get("categorical", [])),
+        categorical=categorical,
         tunables=_tunables(source, document.get(_TABLE, {})),
         calibration=read_calibration(document.get(CALIBRATION, {}), source),
+        baseline=_baseline(source, document.get("baseline", ""), categorical),
     )
     if parameters.calibration and not parameters.binary:
         raise source.refusal(CALIBRATION, "only the scores of a binary objective are probabilities to calibrate")
@@ -232,7 +240,7 @@ def _members(source: Source, declared: object, parameters: Parameters) -> tuple[
 
 def _check_link(source: Source, objective: object, parameters: Parameters, table: str) -> None:
     """Refuse an objective whose raw scores cannot be added to the others'."""
-    if objective in REFUSED_OBJECTIVES:
+    if str(objective) in REFUSED_OBJECTIVES:
         raise _objective_refused(source, str(objective), table)
     source.check("objective", objective, one_of(*OBJECTIVES)(objective), table)
     link, other = OBJECTIVES[parameters.objective], OBJECTIVES[str(objective)]
@@ -277,6 +285,14 @@ def _categorical(source: Source, names: object) -> tuple[str, ...]:
     if len(set(names)) != len(names):
         raise source.refusal("categorical", "`categorical` names a feature twice")
     return tuple(sorted(names))
+
+
+def _baseline(source: Source, name: object, categorical: tuple[str, ...]) -> str:
+    if not isinstance(name, str):
+        raise source.refusal("baseline", "`baseline` should be the name of one feature")
+    if name in categorical:
+        raise source.refusal("baseline", f"`baseline` is `{name}`, whose numbers are codes; name one that is a score")
+    return name
 
 
 def _tunables(

@@ -11,10 +11,11 @@ from models import booster
 from models.booster import Floats
 from models.calibration import Calibration, fit_calibration
 from models.ensemble import Ensemble, Part, Scorer
-from models.evaluation import Metrics, quality
+from models.evaluation import Constants, Metrics, Sample, measure
 from models.matrix import (
     FeaturesDiffer,
     LabelsRefused,
+    as_floats,
     check_features,
     check_learnable,
     check_names,
@@ -127,7 +128,7 @@ class TrainedModel:
     rows: int
     nights: int
     metrics: Metrics | None
-    """Of the validation model, see `Metrics`; null for an objective that is not binary."""
+    """Of the validation model, see `Metrics`; null where there are no nights to validate on."""
     calibration: FittedCalibration | None = None
 
     @property
@@ -220,7 +221,7 @@ class _Rows:
 
 
 def _rows(training: TrainingSet, parameters: Parameters) -> _Rows:
-    check_names(training.features, parameters.categorical)
+    check_names(training.features, parameters.categorical, parameters.baseline)
     return _Rows(
         features=training.features,
         night=training.frame[training.order[0]],
@@ -257,7 +258,7 @@ def _measured(
     learning: Learning, parameters: Parameters, threads: int
 ) -> tuple[Metrics | None, FittedCalibration | None]:
     """How good a model of the earlier nights is on the last ones, and what calibrates it there; if there are such."""
-    if learning.early and learning.late and parameters.binary:
+    if learning.early and learning.late:
         return _validate(learning.early, learning.late, parameters, threads)
     if parameters.calibration:
         raise TypeError("a calibration is fitted on late nights; the caller has to give them")
@@ -267,26 +268,35 @@ def _measured(
 def _validate(
     earlier: TrainingSet, last: TrainingSet, parameters: Parameters, threads: int
 ) -> tuple[Metrics, FittedCalibration | None]:
-    """Measure a model of the earlier nights on the last ones, and calibrate by them; the model is thrown away."""
+    """Measure a model of the earlier nights on the last ones, and calibrate by them; the model is thrown away.
+
+    What is measured is the score before calibration, which those nights would flatter.
+    """
     early, late = _rows(earlier, parameters), _rows(last, parameters)
-    positives = int(early.label.sum())
-    if positives in (0, len(early.label)):
+    if early.label.min() == early.label.max():
         raise LabelsRefused(f"all {len(early.label)} labels before {late.night[0]} are the same: nothing can be learnt")
     model = scorer_of(_fit(early, parameters, threads), early.features)
     raw = model.raw_of(late.matrix, threads)
     nights = str(late.night[0]), str(late.night[-1])
+    score, naively = model.probability(raw), naive(last.frame, parameters.baseline)
     metrics = Metrics(
         first_night=nights[0],
         last_night=nights[1],
         nights=late.night.n_unique(),
         trained_rows=len(early.label),
         trained_nights=early.night.n_unique(),
-        quality=quality(raw, model.probability(raw), late.label, base_rate=positives / len(early.label)),
+        quality=measure(
+            Sample(raw, score, late.label, binary=parameters.binary, baseline=naively), Constants.of(early.label)
+        ),
     )
     if not parameters.calibration:
         return metrics, None
-    fitted = fit_calibration(parameters.calibration, raw, late.label)
-    return metrics, FittedCalibration(fitted, *nights, len(late.label))
+    return metrics, FittedCalibration(fit_calibration(parameters.calibration, raw, late.label), *nights, len(raw))
+
+
+def naive(frame: pl.DataFrame, baseline: str) -> tuple[str, Floats] | None:
+    """The naive score of rows as the model sees them: its name and values, NaN for null; null if none is declared."""
+    return (baseline, as_floats(frame.get_column(baseline))) if baseline else None
 
 
 def check_sorted(frame: pl.DataFrame, order: Sequence[str]) -> None:

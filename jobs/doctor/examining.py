@@ -18,11 +18,13 @@ from jobs.doctor.of_the_place import OF_THE_PLACE
 from jobs.doctor.of_the_telling import OF_THE_TELLING
 from jobs.environment import code, environment, host, lock_sha256, processor
 from jobs.exits import Failure, failure_of
+from jobs.steps.in_use import names_in_use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from jobs.doctor.checking import Check
+    from jobs.project import Project
     from jobs.screen import Tell
     from jobs.settings import Settings
     from jobs.store.documents import Json
@@ -30,24 +32,28 @@ if TYPE_CHECKING:
 BUG = 70
 
 
-def examine(read_settings: Callable[[], Settings], job: str | None, tell: Tell) -> Diagnosis:
-    """Look at the machine, at one job or all, and at what analysts see.
+def examine(read_settings: Callable[[], Settings], project: Project, job: str | None, tell: Tell) -> Diagnosis:
+    """Look at the machine, at one job or all that are in use, and at what analysts see.
 
     Raises:
         JobMissing, NameRefused: if there is no such job.
     """
-    if job is not None and job not in job_names():
-        load_job(job)
-    patient = Patient(read_settings, (job,) if job else job_names())
-    rounds = [
-        ("", (*OF_THE_INSTALLATION, *OF_THE_PLACE, *OF_THE_TELLING)),
-        *((name, OF_A_JOB) for name in patient.names),
-        ("", AFTERWARDS),
-    ]
-    return Diagnosis(_environment(), tuple(_findings(patient, rounds, tell)))
+    if job is not None and job not in job_names(project):
+        load_job(job, project)
+    patient = Patient(read_settings, project, (job,) if job else job_names(project))
+    return Diagnosis(_environment(project), tuple(_findings(patient, _rounds(patient, job), tell)))
 
 
-def _findings(patient: Patient, rounds: Sequence[tuple[str, Sequence[Check]]], tell: Tell) -> Iterator[Finding]:
+def _rounds(patient: Patient, job: str | None) -> Iterator[tuple[str, Sequence[Check]]]:
+    """What is looked at, in its order; which jobs are in use is known once the home was found in order."""
+    yield "", (*OF_THE_INSTALLATION, *OF_THE_PLACE, *OF_THE_TELLING)
+    if job is None and patient.place is not None:
+        patient.names = names_in_use(patient.names, patient.place)
+    yield from ((name, OF_A_JOB) for name in patient.names)
+    yield "", AFTERWARDS
+
+
+def _findings(patient: Patient, rounds: Iterable[tuple[str, Sequence[Check]]], tell: Tell) -> Iterator[Finding]:
     good: set[tuple[str, str]] = set()
     for job, checks in rounds:
         for check in checks:
@@ -74,11 +80,11 @@ def _not_looked_at(check: Check, job: str, why: str) -> Finding:
     return Finding(check.name, job, ok=None, detail=f"not looked at: {why}")
 
 
-def _environment() -> dict[str, Json]:
+def _environment(project: Project) -> dict[str, Json]:
     """All that a result may depend on, and the machine; what is not installed is said by a check."""
     try:
         found = environment()
     except PackageNotFoundError as error:
         found = {str(error.name): None}
-    there: dict[str, Json] = {**found, **processor(), **code(), "lock": lock_sha256()}
-    return {**there, "platform": platform.platform(), **host()}
+    there: dict[str, Json] = {**found, **processor(), **code(project), "lock": lock_sha256(project)}
+    return {**there, "platform": platform.platform(), **host(project)}

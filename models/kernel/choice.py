@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 KERNEL = "kernel"
 LIGHTGBM = "lightgbm predict"
 
-_PREDICT_NS = 5.0  # a row, a tree and a level, at least
+_PREDICT_NS = 8.0  # a row, a tree and a level, at least
 _STEP_NS, _LOOKUP_NS = 0.04, 0.8  # a row and a step, at most
 _CODE_NS = 15.0  # a row and a column
 _START_NS = 0.9e9  # to import numba and to load what was compiled

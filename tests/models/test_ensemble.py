@@ -186,7 +186,7 @@ def test_a_member_that_knows_other_features_or_another_scale_is_refused(
 
 def test_one_engine_scores_all_members_and_the_rule_counts_all_trees(ensemble: Ensemble) -> None:
     """Numba is loaded once for all: together they are worth it where one alone is not."""
-    rows = 900_000
+    rows = 500_000
 
     assert ensemble.engine_for(rows) == KERNEL
     assert [part.model.engine_for(rows).partition(":")[0] for part in ensemble.parts] == [LIGHTGBM] * 4

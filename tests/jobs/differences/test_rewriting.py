@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from features import flight_delay
-from jobs import definition
+from jobs import definition, project
 from jobs.cli import call
 from jobs.differences.listing import values
 from jobs.store.ledger import Kind, Mutation
@@ -219,7 +219,7 @@ def test_a_night_is_compared_with_what_its_own_run_saw(nights: World) -> None:
     nights.sql(
         "UPDATE flight_outcomes SET arr_delay_min = 300 WHERE flight_date = DATE '2013-04-10' AND carrier = 'AS'"
     )
-    version = nights.run("train", "--as-of", "2013-04-11", "--json").json["model_version"]
+    version = nights.run("train", "flight_delay", "--as-of", "2013-04-11", "--json").json["model_version"]
     assert nights.run("backfill", "--as-of", NIGHTS[0], "--restate", "--model", version).code == 0
     document = mutations(nights, "--json").json
     assert of(document, NIGHTS[0])["rewritten"] == of(document, NIGHTS[1])["rewritten"] != {}
@@ -232,7 +232,7 @@ def test_a_night_is_compared_with_what_its_own_run_saw(nights: World) -> None:
 
 def test_the_model_is_that_of_the_run(nights: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A champion since then changes nothing of what a night would have been."""
-    version = nights.run("train", "--as-of", "2013-04-11", "--json").json["model_version"]
+    version = nights.run("train", "flight_delay", "--as-of", "2013-04-11", "--json").json["model_version"]
     assert nights.run("promote", version, "--reason", "newer", "--from", NIGHTS[2], "--unproven").code == 0
     expected = restated(nights, NIGHTS[2], tmp_path, monkeypatch)
     document = mutations(nights, "--json").json
@@ -243,14 +243,14 @@ def test_the_model_is_that_of_the_run(nights: World, tmp_path: Path, monkeypatch
 
 def other_sql(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """From now on the job reads the weather by another version."""
-    shutil.copytree(definition.sql_root(), folder)
+    shutil.copytree(project.sql_root(), folder)
     first = (folder / "flight_delay" / "weather_v1.sql").read_text()
     (folder / "flight_delay" / "weather_v2.sql").write_text(first.replace("temp_f * 100", "(temp_f + 1) * 100"))
-    monkeypatch.setattr(definition, "sql_root", lambda: folder)
+    monkeypatch.setattr(project, "sql_root", lambda: folder)
     load = definition.load_job
     monkeypatch.setattr(
         definition, "load_job",
-        lambda name: replace(load(name), sql_versions=tuple({**dict(load(name).sql_versions), "weather": 2}.items())),
+        lambda name, *_: replace(load(name), sql_versions=(*{**dict(load(name).sql_versions), "weather": 2}.items(),)),
     )  # fmt: skip
     assert call(["release"]) == 0
 
