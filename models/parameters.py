@@ -15,11 +15,12 @@ does not wait for LightGBM.
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, cast
 
+from models.parameter_file import ParametersRefused, Source
 from models.tunables import REFUSED, TUNABLES, Value, one_of, whole
 
 type Objective = Literal["binary", "regression"]
@@ -60,10 +61,6 @@ _TOP = MappingProxyType(
     }
 )
 _TABLE = "lightgbm"
-
-
-class ParametersRefused(ValueError):
-    """A parameter file says something that is not allowed; `path:line: reason`."""
 
 
 @dataclass(frozen=True)
@@ -114,27 +111,18 @@ class Parameters:
         )
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A parameter file: what to call it, and its text; without a text, no line of it can be named."""
-
-    path: str
-    text: str
-
-    def refusal(self, key: str, reason: str, table: str = "") -> ParametersRefused:
-        if not self.text:
-            return ParametersRefused(f"{self.path}: {reason}")
-        return ParametersRefused(f"{self.path}:{_line_of(self.text, key, table)}: {reason}")
-
-
 def parse_parameters(text: str, path: str) -> Parameters:
     """Read the parameters of one job; `path` is only what messages call the file.
 
     Raises:
         ParametersRefused: the text is not TOML, or says what is unknown, out of bounds or not repeatable.
     """
-    source = _Source(path, text)
-    return _read(_toml(source), source)
+    return parameters_of(_toml(Source(path, text)), text, path)
+
+
+def parameters_of(document: Mapping[str, object], text: str, path: str) -> Parameters:
+    """The parameters that the entries of a file give, whose lines are found in its text; errors as above."""
+    return _read(document, Source(path, text))
 
 
 def change_parameters(parameters: Parameters, changes: Mapping[str, object]) -> Parameters:
@@ -148,10 +136,10 @@ def change_parameters(parameters: Parameters, changes: Mapping[str, object]) -> 
     tunables: dict[str, object] = dict(parameters.tunables)
     for name, value in changes.items():
         (document if name in document else tunables)[name] = value
-    return _read({**document, _TABLE: tunables}, _Source("changed parameters", ""))
+    return _read({**document, _TABLE: tunables}, Source("changed parameters", ""))
 
 
-def _read(document: Mapping[str, object], source: _Source) -> Parameters:
+def _read(document: Mapping[str, object], source: Source) -> Parameters:
     for key in document:
         if key not in _TOP and key not in ("categorical", _TABLE):
             moved = f"`{key}` belongs in the table [{_TABLE}]"
@@ -168,7 +156,7 @@ def _read(document: Mapping[str, object], source: _Source) -> Parameters:
     )
 
 
-def _toml(source: _Source) -> dict[str, object]:
+def _toml(source: Source) -> dict[str, object]:
     try:
         return tomllib.loads(source.text)
     except tomllib.TOMLDecodeError as error:
@@ -177,7 +165,7 @@ def _toml(source: _Source) -> dict[str, object]:
         raise ParametersRefused(f"{source.path}:{line}: not TOML: {error}") from error
 
 
-def _check(source: _Source, key: str, value: object, expected: str | None, table: str = "") -> None:
+def _check(source: Source, key: str, value: object, expected: str | None, table: str = "") -> None:
     """Refuse `key` if something else was expected."""
     if value is None:
         raise source.refusal(key, f"`{key}` is missing; it should be {expected}", table)
@@ -185,7 +173,7 @@ def _check(source: _Source, key: str, value: object, expected: str | None, table
         raise source.refusal(key, f"`{key}` is {value!r}; it should be {expected}", table)
 
 
-def _categorical(source: _Source, names: object) -> tuple[str, ...]:
+def _categorical(source: Source, names: object) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise source.refusal("categorical", "`categorical` should be a list of feature names")
     if len(set(names)) != len(names):
@@ -193,7 +181,7 @@ def _categorical(source: _Source, names: object) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _tunables(source: _Source, options: object) -> tuple[tuple[str, Value], ...]:
+def _tunables(source: Source, options: object) -> tuple[tuple[str, Value], ...]:
     if not isinstance(options, dict):
         raise source.refusal(_TABLE, f"`{_TABLE}` should be a table")
     for name, value in options.items():
@@ -228,21 +216,3 @@ def _canonical(name: str) -> str | None:
     from lightgbm.basic import _ConfigAliases  # noqa: PLC0415 - slow to import, and only needed to refuse
 
     return next(iter(sorted(_ConfigAliases.get_by_alias(name) & known)), None)
-
-
-def _line_of(text: str, key: str, table: str) -> int:
-    """Find the line that sets `key` in `table`, else the first that names it; 1 if none does."""
-    lines = tuple(_lines(text))
-    setting = rf"""\s*["']?{re.escape(key)}["']?\s*[=.]"""
-    set_here = [number for number, inside, line in lines if inside == table and re.match(setting, line)]
-    named = [number for number, _, line in lines if re.search(rf"\b{re.escape(key)}\b", line.partition("#")[0])]
-    return next(iter([*set_here, *named]), 1)
-
-
-def _lines(text: str) -> Iterator[tuple[int, str, str]]:
-    """Each line with its number and the table that it stands in."""
-    inside = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*\[\s*([^\]]+?)\s*\]", line)
-        inside = header[1].strip("\"'") if header else inside
-        yield number, inside, line
