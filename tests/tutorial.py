@@ -140,9 +140,7 @@ def blocks(page: str) -> Iterator[Block]:
 
 def alike(expected: tuple[str, ...], found: tuple[str, ...]) -> bool:
     """Whether an answer is the one of the page, but for what varies; `...` stands for any lines."""
-    pattern = "".join(
-        r"(?:.*\n)*" if line.strip() == LEFT_OUT else re.escape(plain(line)) + r"\n" for line in expected
-    )
+    pattern = "".join(r"(?:.*\n)*" if line.strip() == LEFT_OUT else re.escape(plain(line)) + r"\n" for line in expected)
     return re.fullmatch(pattern, "".join(f"{plain(line)}\n" for line in found)) is not None
 
 
