@@ -264,7 +264,9 @@ def job_of(name: str, entries: dict[str, Any], path: str, project: Project = OUR
     words.nothing_else()
     top.nothing_else()
     if job.words.happened and len(job.words.happened) != _LABELS:
-        raise JobRefused(f"{path}: `words.happened` must be two texts: what the label 0 means, and what 1 does")
+        raise JobRefused(
+            f"{path}: `words.happened` must be two texts: what the label 0 means, and what 1 does", "words.happened"
+        )
     try:
         zone(job.calendar.zone_name)
     except ZoneUnknown as error:

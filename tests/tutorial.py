@@ -2,9 +2,9 @@
 
     python -m tests.tutorial    # and says how long each command took
 
-A line that holds a path alone says where the next block belongs; in a `diff`, what to change there. Of a block `console`
-the lines that begin with `$ ` are run, one shell for all; `install` is left to the tests of the package, `postgresql` to
-those that have a server.
+A line that holds a path alone says where the next block belongs; in a `diff`, what to change there. Of a block
+`console` the lines that begin with `$ ` are run, one shell for all; `install` is left to the tests of the package,
+`postgresql` to those that have a server.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,9 +28,10 @@ LEFT_OUT = "..."
 _BLOCK = re.compile(r"(?:^`(?P<path>[^`\n]+)`\n\n)?^```(?P<kind>[^\n]+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _END = "--- end of the command, exit code "
 _TIMEOUT_S = 600
+_ID = re.compile(r"\b[0-9a-f]{32,64}\b|\b[0-9a-f]{12}\b")
 # What is another each time, or on another machine: ids, digits after the point, instants, seconds, widths of columns.
 _VARIES = (
-    (re.compile(r"\b[0-9a-f]{32,64}\b|\b[0-9a-f]{12}\b"), "ID"),
+    (_ID, "ID"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?(\+\d\d:\d\d)?"), "INSTANT"),
     (re.compile(r"\d+\.\d+"), "N.N"),
     (re.compile(r"\d+ modules"), "N modules"),
@@ -70,10 +71,11 @@ class Reader:
     folder: Path
     environ: Mapping[str, str]
     took_s: list[tuple[str, float]] = field(default_factory=list)
+    ids: dict[str, str] = field(default_factory=dict)
     code: int = 0
     _shell: subprocess.Popen[str] | None = None
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> Self:
         self._shell = subprocess.Popen(
             ["bash", "--norc"],
             cwd=self.folder,
@@ -90,12 +92,16 @@ class Reader:
         assert self._shell.stdin
         self._shell.stdin.close()
         self._shell.wait(timeout=_TIMEOUT_S)
+        assert self._shell.stdout
+        self._shell.stdout.close()
 
     def run(self, line: str) -> tuple[str, ...]:
         """What a command answers on both streams, without the folder; `code` is its exit code."""
         assert self._shell
         assert self._shell.stdin
         assert self._shell.stdout
+        for of_the_page, found in self.ids.items():
+            line = line.replace(of_the_page, found)
         began = time.monotonic()
         self._shell.stdin.write(f'{line}\necho "{_END}$?"\n')
         self._shell.stdin.flush()
@@ -110,6 +116,11 @@ class Reader:
                 self.code = int(code)
                 self.took_s.append((line, time.monotonic() - began))
                 return tuple(lines)
+
+    def learn(self, expected: tuple[str, ...], found: tuple[str, ...]) -> None:
+        """Take note of what the ids that the page shows are called here, for commands that name them."""
+        both = (_ID.findall("\n".join(lines)) for lines in (expected, found))
+        self.ids.update(zip(*both, strict=False))
 
     def write(self, block: Block) -> None:
         """Write a file of the page, or change one as its diff says."""
@@ -166,9 +177,7 @@ def environment(folder: Path) -> dict[str, str]:
     return {**kept, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "passive"}
 
 
-_PSQL = "import sys; sys.path.insert(0, '{root}'); from tests.postgres import run; run(sys.argv[-1], open(sys.argv[-2]).read())".format(
-    root=ROOT
-)
+_PSQL = "import sys; from tests.postgres import run; run(sys.argv[-1], open(sys.argv[-2]).read())"
 
 
 def renew() -> None:
@@ -194,8 +203,12 @@ def renew() -> None:
 def _answered(reader: Reader, command: Command) -> str:
     found = reader.run(command.line)
     assert reader.code == 0, (command.line, found)
+    line = command.line
+    for of_the_page, here in reader.ids.items():
+        line = line.replace(of_the_page, here)
+    reader.learn(command.answer, found)
     answer = command.answer if LEFT_OUT in command.answer and alike(command.answer, found) else found
-    return "".join(f"{line}\n" for line in (f"$ {command.line}", *answer))
+    return "".join(f"{each}\n" for each in (f"$ {line}", *answer))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Case:
-    """One job of a project. What could not be read is null, and why is among the problems."""
+    """One job of a project. What could not be read is null, and why is among the problems.
+
+    `earlier` are its earlier editions, each a case of its own.
+    """
 
     project: Project
     name: str
@@ -25,6 +28,7 @@ class Case:
     parameters: Parameters | None = None
     module: FeatureModule | None = None
     module_name: str | None = None
+    earlier: list[Case] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
     @property

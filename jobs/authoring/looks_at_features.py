@@ -16,7 +16,7 @@ from jobs.queries.declaration import Role
 from models.parameter_file import line_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     import polars as pl
 
@@ -284,6 +284,3 @@ def _line_in(path: Path, name: str, table: str = "") -> int:
 
 def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names)
-
-
-LOOKS_AT_FEATURES: tuple[Callable[[Case], Iterator[Problem]], ...] = (source, module, windows, empty, categories)

@@ -17,7 +17,7 @@ from models.parameter_file import ParametersRefused, line_of
 from models.parameters import parameters_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from jobs.authoring.case import Case
@@ -165,7 +165,8 @@ def columns(case: Case) -> Iterator[Problem]:
             f"it does not say what happens in production when {query.table}.{name} is null",
             f"write it into [columns.{query.table}]: {FORMS}",
         )  # fmt: skip
-    for name in unknown(found, case.job.columns):
+    every = [query for each in (case, *case.earlier) for query in each.queries.values()]
+    for name in unknown(every, case.job.columns):
         yield Problem(
             str(case.toml), line_of(text, name.partition(".")[2], f"columns.{name.partition('.')[0]}"),
             f"columns.{name} is no column that can be null", "take it out, or correct its name",
@@ -193,14 +194,3 @@ def _entries(text: str) -> Mapping[str, Any]:
 def _text_entry(text: str, name: str) -> str | None:
     value = _entries(text).get(name)
     return value if isinstance(value, str) and value.isidentifier() else None
-
-
-LOOKS_AT_FILES: tuple[Callable[[Case], Iterator[Problem]], ...] = (
-    definition,
-    queries,
-    releases,
-    roles,
-    parameters,
-    nights,
-    columns,
-)

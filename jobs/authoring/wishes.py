@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -24,6 +25,7 @@ _WINDOWS = (7, 28, 90)
 _FEWEST_NIGHTS = 14  # to learn from and to validate on, beside those whose labels are not known yet
 _MOST_NIGHTS, _MOST_ROWS = 365, 1_000_000
 _MOST_PROPOSED = 6
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MOST_DAYS = 366
 _VALIDATED = 28
 _MOST_DELAY = 30
@@ -197,6 +199,8 @@ def _faults(wish: Wish, table: Table) -> Iterator[str]:
         yield f"--time-zone: {error}"
     if not 1 <= (wish.horizon_days or 0) <= _MOST_DAYS:
         yield f"--horizon-days: {wish.horizon_days} is not from 1 to {_MOST_DAYS}"
+    if not all(_PLAIN.fullmatch(part) for part in table.path):
+        yield f"--table: {table.name} is no plain name, as versioned SQL has them; read it through a view"
     if table.rows == 0:
         yield f"--table: {table.name} has no rows yet; load some first"
 
