@@ -24,6 +24,7 @@ _NUMBERS = frozenset({Kind.INTEGER, Kind.DECIMAL, Kind.WIDE, Kind.DOUBLE})
 _UNSCALED = "NUMERIC"  # of PostgreSQL, when it says no digits
 _NAMES = frozenset({"UUID", "ENUM"})
 _WIDER_THAN_BIGINT = frozenset({"HUGEINT", "UBIGINT", "UHUGEINT"})
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KNOWN_NAMES = re.compile(r"record|load|insert|updat|ingest|know|sync|creat|report|arriv|receiv|import|extract|_etl")
 _ID_NAMES = re.compile(r"(^|_)(id|key|no|nr|number|uuid|code)$|id$", re.IGNORECASE)
 _PERCENT = 0.99
@@ -44,17 +45,23 @@ class Facts:
     @property
     def is_clock(self) -> bool:
         """Whether it can be an instant."""
-        return self.kind in _CLOCKS
+        return self.kind in _CLOCKS and self.is_plain
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether versioned SQL can name it at all."""
+        return bool(PLAIN.fullmatch(self.name))
 
     @property
     def is_amount(self) -> bool:
         """Whether it can be summed, once it is scaled to an integer."""
-        return self.type_sql == _UNSCALED or (self.kind in _NUMBERS and self.type_sql not in _WIDER_THAN_BIGINT)
+        number = self.kind in _NUMBERS and self.type_sql not in _WIDER_THAN_BIGINT
+        return self.is_plain and (number or self.type_sql == _UNSCALED)
 
     @property
     def is_name(self) -> bool:
         """Whether it can say which thing a row is of."""
-        if self.type_sql in _WIDER_THAN_BIGINT:
+        if self.type_sql in _WIDER_THAN_BIGINT or not self.is_plain:
             return False
         whole_decimal = bool(re.fullmatch(r"DECIMAL\((\d|1[0-8]),0\)", self.type_sql))
         return self.kind in {Kind.INTEGER, Kind.VARCHAR} or self.type_sql in _NAMES or whole_decimal

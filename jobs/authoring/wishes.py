@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from features.clock import ZoneUnknown, zone
-from jobs.authoring.facts import amounts, days_until_known, entities, event_times, is_unique, keys, known_times, look_at
+from jobs.authoring.facts import (
+    PLAIN,
+    amounts,
+    days_until_known,
+    entities,
+    event_times,
+    is_unique,
+    keys,
+    known_times,
+    look_at,
+)
 from jobs.authoring.naming import Output, amount_of, as_name, noun_of, output_of
 from jobs.queries.declaration import Known
 from jobs.queries.kinds import Kind
@@ -25,7 +34,6 @@ _WINDOWS = (7, 28, 90)
 _FEWEST_NIGHTS = 14  # to learn from and to validate on, beside those whose labels are not known yet
 _MOST_NIGHTS, _MOST_ROWS = 365, 1_000_000
 _MOST_PROPOSED = 6
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MOST_DAYS = 366
 _VALIDATED = 28
 _MOST_DELAY = 30
@@ -199,7 +207,7 @@ def _faults(wish: Wish, table: Table) -> Iterator[str]:
         yield f"--time-zone: {error}"
     if not 1 <= (wish.horizon_days or 0) <= _MOST_DAYS:
         yield f"--horizon-days: {wish.horizon_days} is not from 1 to {_MOST_DAYS}"
-    if not all(_PLAIN.fullmatch(part) for part in table.path):
+    if not all(PLAIN.fullmatch(part) for part in table.path):
         yield f"--table: {table.name} is no plain name, as versioned SQL has them; read it through a view"
     if table.rows == 0:
         yield f"--table: {table.name} has no rows yet; load some first"
@@ -211,7 +219,9 @@ def _unfit(option: str, table: Table, column: Facts) -> Iterator[str]:
         "--key": (column.is_name or column.is_clock, "text, a whole number, a date or an instant"),
         "--amount": (column.is_amount, "a number that can be scaled to a whole one"),
     }.get(option, (column.is_clock, "a DATE or a TIMESTAMP"))
-    if not fit:
+    if not column.is_plain:
+        yield f"{option}: {column.name} is no plain name, as versioned SQL has them; read it through a view"
+    elif not fit:
         yield f"{option}: {column.name} of {table.name} is {column.type_sql}; it must be {what}"
     if option in {"--event-time", "--known-time", "--key"} and column.nulls:
         yield f"{option}: {column.name} is null in {column.nulls:,} of {table.rows:,} rows; it must never be"

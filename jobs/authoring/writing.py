@@ -15,6 +15,7 @@ from jobs.definition import is_reserved
 from jobs.project import ROOMS
 from jobs.queries.released import release
 from jobs.queries.rendering import renew_renderings
+from jobs.queries.words import KEYWORDS_OF_POSTGRES
 from jobs.store.documents import write_durably
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def require_name(name: str) -> None:
     Raises:
         JobNameRefused: if not.
     """
-    if not _NAME.fullmatch(name) or iskeyword(name) or is_reserved(name):
+    if not _NAME.fullmatch(name) or iskeyword(name) or name in KEYWORDS_OF_POSTGRES or is_reserved(name):
         raise JobNameRefused(
             f"{name[:60]!r} cannot name a job: it names files, a Python module and a table of scores; "
             "use lower-case letters, digits and _, such as repeat_orders"
