@@ -40,8 +40,7 @@ from jobs.steps.evaluating import what_happened
 from jobs.steps.training import training_set
 from jobs.store.home import open_home
 from models.evaluation import auc, log_loss
-from models.scorer import Model
-from models.training import train_again
+from models.training import Learning, train
 
 if TYPE_CHECKING:
     import polars as pl
@@ -106,15 +105,15 @@ def main() -> None:
         found = [_tried(data, transforms, seed) for seed in seeds]
         areas, losses = zip(*found, strict=True)
         mean = math.fsum(areas) / len(areas), math.fsum(losses) / len(losses)
-        lines.append(
-            (name, f"{areas[0]:.4f}", f"{mean[0]:.4f}", f"{min(areas):.4f}", f"{max(areas):.4f}", f"{mean[1]:.4f}")
-        )
+        figures = (areas[0], mean[0], min(areas), max(areas), mean[1])
+        lines.append((name, *(f"{figure:.4f}" for figure in figures)))
         print(*lines[-1], flush=True)
     head = ("transforms", "AUC, shipped seed", f"mean of {len(seeds)} seeds", "least", "most", "log loss, mean")
     text = (
         f"{machine()}\n\n    python bench/transforms_tried.py\n\n{table(head, lines)}\n\n"
-        "What seeds do is as much as what transforms do. LightGBM takes nulls and codes as they are, and what a carrier or a "
-        "destination did lately is in the features already, by windows that forget; means of all nights so far do not."
+        "Single models: what seeds do is as much as what transforms do. LightGBM takes nulls and codes as they are, and "
+        "what a carrier or a destination did lately is in the features already, by windows that forget; means of all "
+        "nights do not."
     )
     if given.write:
         write_section("transforms_tried", "Tried on `flight_delay`", text, ROOT / "docs" / "fitted_transforms.md")
@@ -139,7 +138,8 @@ def _tried(data: Data, transforms: tuple[Transform, ...], seed: int) -> tuple[fl
     codes = tuple(name for name in parameters.categorical if columns.schema[name].is_integer())
     learnt = training_set(job, apply(data.built, fitted).with_columns(data.label))
     threads = len(os.sched_getaffinity(0))
-    model = Model.load(train_again(learnt, replace(parameters, categorical=codes), threads), columns.names)
+    single = replace(parameters, categorical=codes, members=(), calibration=None)
+    model = train(Learning(learnt), single, threads).scorer()
     raw = model.raw_scores(apply(data.scored, fitted), order=("as_of", *job.key), threads=threads)
     label = data.happened.cast(float).to_numpy()
     area = auc(raw, label)
