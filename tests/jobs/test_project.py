@@ -158,6 +158,7 @@ def test_the_code_on_record_covers_the_modules_and_the_tomls_of_a_project(tmp_pa
         assert [key for key in after if after[key] != before[key]] == [f"project_{room}"]
         before = after
     (tmp_path / "p" / "features" / "notes.txt").write_text("no code")
+    (tmp_path / "p" / "features" / ".#mine.py").symlink_to("an editor's lock, which names nobody's file")
     assert code(there) == before
     assert (host(there)["project"], "project" in host(OURS)) == (str(tmp_path / "p"), False)
 
