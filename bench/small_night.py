@@ -43,7 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         environ = environ_of(Path(folder))
         call(environ, "demo", "--load-only")
-        call(environ, "train", "--as-of", str(FIRST))
+        call(environ, "train", "flight_delay", "--as-of", str(FIRST))
         turn(environ, nights[0])  # compiles what it imports, and brings the files into memory
         took: dict[str, list[tuple[float, float]]] = {}
         for night in nights[1:]:

@@ -70,7 +70,7 @@ def prepare(folder: Path, *, on_server: bool = False) -> Site:
     with duckdb.connect(str(warehouse)) as con:
         reduce_to_small(con)
     place = Place(home, f"duckdb:///{warehouse}", folder)
-    place.run("train", "--as-of", TRAINED_AS_OF)
+    place.run("train", "flight_delay", "--as-of", TRAINED_AS_OF)
     shorten(warehouse)
     place.run("run", "--as-of", FIRST)
     return Site(home, on_a_server(warehouse) if on_server else place.warehouse, nights_after(FIRST, NIGHTS), folder)

@@ -15,6 +15,7 @@ from jobs.kill_points import arm
 from jobs.options import (
     AcceptRows,
     AsOf,
+    JobInUse,
     JobName,
     Json,
     MaybeAsOf,
@@ -121,7 +122,7 @@ def demo(
 @app.command()
 def snapshot(
     context: typer.Context,
-    job: JobName = None,
+    job: JobInUse = None,
     *,
     as_of: AsOf,
     fresh: Annotated[bool, typer.Option("--fresh", help="Look again, list what changed, keep nothing.")] = False,
@@ -133,7 +134,7 @@ def snapshot(
 
     log = _teller(context).begin("snapshot")
     settings, home = _open()
-    looks = [look(each, settings, home, as_of, fresh=fresh, log=log) for each in _jobs(job)]
+    looks = [look(each, settings, home, as_of, fresh=fresh, log=log) for each in _in_use(job, home)]
     show_looks(_screen(as_json=json), looks)
 
 
@@ -156,22 +157,20 @@ def train(
     from jobs.editions import in_editions_like
     from jobs.screen import progress
     from jobs.steps.reports import show_trained
-    from jobs.steps.training import train_version
+    from jobs.steps.trainings import train_jobs
 
     log = _teller(context).begin("train")
     settings, home = _open()
     with progress() as tell:
-        trained = [
-            train_version(each, settings, home, as_of, threads=threads, tell=tell, log=log)
-            for each in in_editions_like(_jobs(job), home, like)
-        ]
-    show_trained(_screen(as_json=json), trained)
+        chosen = in_editions_like(_jobs(job), home, like)
+        trained, failed = train_jobs(chosen, settings, home, as_of, threads=threads, tell=tell, log=log)
+    raise typer.Exit(show_trained(_screen(as_json=json), trained, failed))
 
 
 @app.command()
 def run(
     context: typer.Context,
-    job: JobName = None,
+    job: JobInUse = None,
     *,
     as_of: MaybeAsOf = None,
     accept_rows: AcceptRows = False,
@@ -192,7 +191,7 @@ def run(
 @app.command()
 def backfill(
     context: typer.Context,
-    job: JobName = None,
+    job: JobInUse = None,
     *,
     as_of: AsOf,
     until: Annotated[
@@ -248,7 +247,7 @@ def prove(
     from jobs.screen import progress
 
     settings, home = _open()
-    one = _only_job(job)
+    one = _only_job(job, home)
     with progress() as tell:
         proven = try_to_break(
             one, settings, home, as_of, model=model, only=only or [], threads=threads, environ=os.environ, tell=tell
@@ -454,7 +453,7 @@ def promote(
     from jobs.steps.reports import show_promotion
 
     settings, home = _open()
-    one = _only_job(job)
+    one = _only_job(job, home)
     event = make_champion(one, settings, home, version, reason=reason, effective_from=start, unproven=unproven)
     show_promotion(_screen(as_json=json), one.name, event)
 
@@ -466,7 +465,7 @@ def rollback(job: OneJob = None, *, reason: Reason, json: Json = False) -> None:
     from jobs.steps.reports import show_promotion
 
     settings, home = _open()
-    one = _only_job(job)
+    one = _only_job(job, home)
     show_promotion(_screen(as_json=json), one.name, roll_back(one, settings, home, reason=reason))
 
 
@@ -477,7 +476,7 @@ def skip(job: OneJob = None, *, as_of: AsOf, reason: Reason, json: Json = False)
     from jobs.steps.reports import show_skipped
 
     settings, home = _open()
-    one = _only_job(job)
+    one = _only_job(job, home)
     show_skipped(_screen(as_json=json), one.name, close_night(one, settings, home, as_of, reason=reason))
 
 
@@ -658,9 +657,16 @@ def _jobs(name: str | None) -> list[Job]:
     return [load_job(name, project)] if name else all_jobs(project)
 
 
-def _only_job(name: str | None) -> Job:
-    """The job of that name, or the one that there is."""
-    jobs = _jobs(name)
+def _in_use(name: str | None, home: Home) -> list[Job]:
+    """The job of that name, or those that are in use."""
+    from jobs.steps.in_use import jobs_in_use
+
+    return _jobs(name) if name else jobs_in_use(_jobs(None), home)
+
+
+def _only_job(name: str | None, home: Home) -> Job:
+    """The job of that name, or the one that is in use."""
+    jobs = _in_use(name, home)
     if len(jobs) != 1:
         raise typer.BadParameter(f"there are several jobs, name one: {', '.join(job.name for job in jobs)}")
     return jobs[0]
@@ -670,7 +676,7 @@ def _desks(name: str | None, threads: int, tell: Tell, log: Log) -> list[Desk]:
     from jobs.steps.nights import Desk
 
     settings, home = _open()
-    return [Desk(job, settings, home, _jobs(None), threads, tell, log) for job in _jobs(name)]
+    return [Desk(job, settings, home, _jobs(None), threads, tell, log) for job in _in_use(name, home)]
 
 
 def _screen(*, as_json: bool) -> Screen:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from models.parameters import Parameters
 
 _MOST_DAYS = 36_500
+_LABELS = 2
 _ROWS_LEAST, _ROWS_MOST = 0.6, 1.6
 _RESERVED = frozenset({"built_from", "publications", "runs", "scores", "staging", "views"})
 
@@ -82,6 +83,21 @@ class Scoring:
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """How a person calls what is scored, and what became of it: by the two labels, or by the unit of an amount."""
+
+    things: str = "rows"
+    happened: tuple[str, ...] = ()
+    unit: str = ""
+
+    def said(self, label: object) -> str:
+        """What happened, where it is known."""
+        if label is None:
+            return "not known yet"
+        return self.happened[int(str(label))] if self.happened else f"{label} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
 class Edition:
     """A feature module and the SQL versions that it is written for."""
 
@@ -112,6 +128,7 @@ class Job:
     scoring: Scoring
     sql_folder: Path
     models_folder: Path
+    words: Words = Words()
     project: Project = OURS
 
     def cutoff(self, as_of: date) -> Cutoff:
@@ -196,6 +213,7 @@ def parse_job(name: str, text: str, path: str, project: Project = OURS) -> Job:
     editions = (_edition(top), *_earlier(top, path))
     training = _Entries(top.table("training"), path, "training.")
     scoring = _Entries(top.table("scoring"), path, "scoring.")
+    words = _Entries(top.table("words", {}), path, "words.")
     job = Job(
         name=name,
         title=top.text("title"),
@@ -220,11 +238,19 @@ def parse_job(name: str, text: str, path: str, project: Project = OURS) -> Job:
         ),
         sql_folder=project.sql / name,
         models_folder=project.models,
+        words=Words(
+            things=words.text("things", "rows"),
+            happened=words.texts("happened", ()),
+            unit=words.text("unit", ""),
+        ),
         project=project,
     )
     training.nothing_else()
     scoring.nothing_else()
+    words.nothing_else()
     top.nothing_else()
+    if job.words.happened and len(job.words.happened) != _LABELS:
+        raise JobRefused(f"{path}: `words.happened` must be two texts: what the label 0 means, and what 1 does")
     try:
         zone(job.calendar.zone_name)
     except ZoneUnknown as error:
@@ -278,14 +304,16 @@ class _Entries:
         self._path = path
         self._prefix = prefix
 
-    def text(self, name: str) -> str:
-        value = self._take(name)
-        if not isinstance(value, str) or not value.strip():
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._take(name, default)
+        if not isinstance(value, str) or not (value.strip() or value == default):
             raise self.refusal(name, "a text", value)
         return value
 
-    def texts(self, name: str) -> tuple[str, ...]:
-        value = self._take(name)
+    def texts(self, name: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        value = self._take(name, default)
+        if value is default and default is not None:
+            return default
         texts = isinstance(value, list) and all(isinstance(each, str) and each.strip() for each in value)
         if not isinstance(value, list) or not value or not texts or len(set(value)) != len(value):
             raise self.refusal(name, "a list of different texts", value)

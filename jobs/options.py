@@ -59,7 +59,12 @@ def sentence_of(text: str) -> str:
 
 
 JobName = Annotated[str | None, typer.Argument(metavar="JOB", help="The job; all of them if left out.")]
-OneJob = Annotated[str | None, typer.Argument(metavar="JOB", help="The job; may be left out where there is one.")]
+JobInUse = Annotated[
+    str | None, typer.Argument(metavar="JOB", help="The job; if left out, all that were ever trained here.")
+]
+OneJob = Annotated[
+    str | None, typer.Argument(metavar="JOB", help="The job; may be left out where one was ever trained here.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 AsOf = Annotated[date, typer.Option("--as-of", parser=date_of, metavar="DATE", help="The day whose knowledge counts.")]
 MaybeAsOf = Annotated[

@@ -443,16 +443,23 @@ def _loaded(job: Job, home: Home, facts: ModelVersion) -> LoadedModel:
 
 
 def _keys(only: pl.DataFrame, snapshot: OpenSnapshot) -> pl.DataFrame:
-    """The key columns of `only`, in the types of the snapshot's population; what has no place in them is no row."""
+    """The key columns of `only`, in the types of the snapshot's own; what has no place in them is no row."""
     key = ("as_of", *snapshot.job.key)
     whole = set(snapshot.job.key) <= set(only.columns)
     names = [name for name in only.columns if name in key or not whole]
     unknown = [name for name in names if name not in key]
     if unknown or not names:
         raise ColumnsDiffer(f"`only` has {', '.join(unknown) or 'no column'}; its columns are some of {', '.join(key)}")
-    population = next(table.name for table in snapshot.facts.tables if table.role == "population")
-    types = {"as_of": pl.Date(), **snapshot.tables[population].collect_schema()}
+    types = {"as_of": pl.Date(), **_types_of_key(snapshot)}
     return only.select(pl.col(name).cast(types[name], strict=False) for name in names)
+
+
+def _types_of_key(snapshot: OpenSnapshot) -> dict[str, pl.DataType]:
+    """The type of each key column: in the population, else in the first table that has it."""
+    tables = sorted(snapshot.facts.tables, key=lambda table: table.role != "population")
+    schemas = [snapshot.tables[table.name].collect_schema() for table in tables]
+    found = {name: [schema[name] for schema in schemas if name in schema] for name in snapshot.job.key}
+    return {name: types[0] for name, types in found.items() if types}
 
 
 def _require_columns(scores: pl.DataFrame, *names: str) -> None:

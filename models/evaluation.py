@@ -1,7 +1,8 @@
-"""How good scores are, against what really happened and against a constant.
+"""How good scores are, against what really happened, against a constant, and against a naive score.
 
-Counts and ranks are integers, with one division at the end. Where floats must be added, `math.fsum` does it: its result
-is the exact sum, rounded once, and so does not depend on the order; the sequences are in key order all the same.
+`measure` tells the kinds apart: probabilities here, amounts in `models.amounts`. Counts and ranks are integers, with
+one division at the end. Where floats must be added, `math.fsum` does it: its result is the exact sum, rounded once, and
+so does not depend on the order; the sequences are in key order all the same.
 """
 
 import math
@@ -10,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from models.amounts import AmountQuality, amount_quality, mean_and_median
 from models.booster import Floats
 
 _DECILES = 10
@@ -27,6 +29,19 @@ class Decile:
 
 
 @dataclass(frozen=True)
+class Naive:
+    """The same sample, had a column of the features been the probability; where it is null, the base rate.
+
+    It is held between 0 and 1.
+    """
+
+    feature: str
+    auc: float | None
+    log_loss: float
+    brier: float
+
+
+@dataclass(frozen=True)
 class Quality:
     """How good one sample of scores is; losses are in nats, `base_*` are those of one constant probability."""
 
@@ -41,6 +56,34 @@ class Quality:
     base_log_loss: float
     base_brier: float
     calibration: tuple[Decile, ...]
+    baseline: Naive | None = None
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What the labels of the nights that a model was trained on say of a label: the best constants to compare with."""
+
+    mean: float
+    """Of 0 and 1, the base rate."""
+    median: float
+
+    @classmethod
+    def of(cls, label: Floats) -> "Constants":
+        """Those of some labels."""
+        return cls(*mean_and_median(label))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What is measured, in key order: raw scores, scores, what happened; and a naive score, if one is declared."""
+
+    raw: Floats
+    score: Floats
+    label: Floats
+    binary: bool
+    """Whether a score is the probability of a label that is 0 or 1, and no amount."""
+    baseline: tuple[str, Floats] | None = None
+    """The name of a feature, and its values, NaN where it is null."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +95,35 @@ class Metrics:
     nights: int
     trained_rows: int
     trained_nights: int
-    quality: Quality
+    quality: Quality | AmountQuality
 
     def to_json(self) -> dict[str, object]:
         """The same as JSON values, with a sentence that says what was measured."""
         about = (
             f"a model trained on the {self.trained_nights} nights before {self.first_night}, on the nights from then on"
         )
-        return {"measured": about, **asdict(self)}
+        content = {"measured": about, **asdict(self)}
+        if self.quality.baseline is None:
+            del content["quality"]["baseline"]
+        return content
 
 
-def quality(raw: Floats, probability: Floats, label: Floats, base_rate: float) -> Quality:
+def measure(sample: Sample, constants: Constants) -> Quality | AmountQuality:
+    """How good the scores of a sample are, by the measures of their kind."""
+    if not len(sample.label):
+        raise ValueError("there is no row to measure")
+    if not sample.binary:
+        return amount_quality(sample.score, sample.label, (constants.mean, constants.median), sample.baseline)
+    return quality(sample.raw, sample.score, sample.label, constants.mean, sample.baseline)
+
+
+def quality(
+    raw: Floats,
+    probability: Floats,
+    label: Floats,
+    base_rate: float,
+    baseline: tuple[str, Floats] | None = None,
+) -> Quality:
     """Measure a sample in key order: its raw scores, their probabilities, and its labels, 0 or 1."""
     rows, positives = len(label), int(label.sum())
     if not rows:
@@ -79,7 +140,14 @@ def quality(raw: Floats, probability: Floats, label: Floats, base_rate: float) -
         base_log_loss=log_loss(constant, outcomes),
         base_brier=brier(constant, outcomes),
         calibration=calibration(probability, label),
+        baseline=_naive(*baseline, label, base_rate) if baseline else None,
     )
+
+
+def _naive(feature: str, values: Floats, label: Floats, base_rate: float) -> Naive:
+    held = np.clip(np.where(np.isnan(values), base_rate, values), 0.0, 1.0)
+    outcomes = label.tolist()
+    return Naive(feature, auc(held, label), log_loss(held.tolist(), outcomes), brier(held.tolist(), outcomes))
 
 
 def auc(scores: Floats, label: Floats) -> float | None:

@@ -55,11 +55,18 @@ def check_features(found: Sequence[str], features: Sequence[str]) -> None:
     )
 
 
-def check_names(features: Sequence[str], categorical: Sequence[str]) -> None:
-    """Refuse names that LightGBM would rewrite, and categorical features that are not among the features."""
+def check_names(features: Sequence[str], categorical: Sequence[str], baseline: str = "") -> None:
+    """Refuse names that LightGBM would rewrite, and a categorical feature or a baseline that is not among the features.
+
+    The baseline may be left empty.
+    """
     odd = [name for name in features if not _NAME.fullmatch(name)]
     unknown = [name for name in categorical if name not in features]
-    said = _listed("not letters, digits and underscores", odd) + _listed("categorical but no feature", unknown)
+    said = [
+        *_listed("not letters, digits and underscores", odd),
+        *_listed("categorical but no feature", unknown),
+        *_listed("the baseline but no feature", [baseline] if baseline and baseline not in features else []),
+    ]
     if said or not features:
         raise FeaturesDiffer(f"features that cannot be trained: {'; '.join(said) or 'there is none'}")
 

@@ -5,6 +5,7 @@
     seed = 20130901
     validation_nights = 28        # the last nights, kept out of the model that is measured
     categorical = ["carrier"]     # features whose whole numbers are codes; may be left out
+    baseline = "carrier_late_28d" # a feature that, by itself, is a naive score to compare with; may be left out
 
     [lightgbm]                    # only what `models.tunables` allows, under canonical names
     num_leaves = 31
@@ -77,6 +78,8 @@ class Parameters:
     categorical: tuple[str, ...] = ()
     tunables: tuple[tuple[str, Value], ...] = ()
     """Sorted by name; what is left out keeps LightGBM's default, which the model text records."""
+    baseline: str = ""
+    """A feature whose values, as the model sees them, are the naive score that the model is compared with."""
 
     def library(self, threads: int) -> dict[str, Value]:
         """Everything that LightGBM is told, under its own names, except the number of rounds."""
@@ -93,6 +96,7 @@ class Parameters:
             "categorical": list(self.categorical),
             "lightgbm": dict(self.tunables),
             "repeatable": dict(REPEATABLE),
+            **({"baseline": self.baseline} if self.baseline else {}),
         }
 
     @classmethod
@@ -111,6 +115,7 @@ class Parameters:
             validation_nights=cast("int", content["validation_nights"]),
             categorical=tuple(cast("list[str]", content["categorical"])),
             tunables=tuple(sorted(cast("dict[str, Value]", content["lightgbm"]).items())),
+            baseline=cast("str", content.get("baseline", "")),
         )
 
 
@@ -144,7 +149,7 @@ def change_parameters(parameters: Parameters, changes: Mapping[str, object]) -> 
         ParametersRefused: by the rules of a file, naming the change.
     """
     document: dict[str, object] = {key: getattr(parameters, key) for key in _TOP}
-    document["categorical"] = list(parameters.categorical)
+    document |= {"categorical": list(parameters.categorical), "baseline": parameters.baseline}
     tunables: dict[str, object] = dict(parameters.tunables)
     for name, value in changes.items():
         (document if name in document else tunables)[name] = value
@@ -153,18 +158,20 @@ def change_parameters(parameters: Parameters, changes: Mapping[str, object]) -> 
 
 def _read(document: Mapping[str, object], source: _Source) -> Parameters:
     for key in document:
-        if key not in _TOP and key not in ("categorical", _TABLE):
+        if key not in _TOP and key not in ("categorical", "baseline", _TABLE):
             moved = f"`{key}` belongs in the table [{_TABLE}]"
             raise source.refusal(key, moved if key in TUNABLES else _why_not(key))
     for key, expected in _TOP.items():
         _check(source, key, document.get(key), expected(document.get(key)))
+    categorical = _categorical(source, document.get("categorical", []))
     return Parameters(
         objective=cast("Objective", document["objective"]),
         rounds=cast("int", document["rounds"]),
         seed=cast("int", document["seed"]),
         validation_nights=cast("int", document["validation_nights"]),
-        categorical=_categorical(source, document.get("categorical", [])),
+        categorical=categorical,
         tunables=_tunables(source, document.get(_TABLE, {})),
+        baseline=_baseline(source, document.get("baseline", ""), categorical),
     )
 
 
@@ -191,6 +198,14 @@ def _categorical(source: _Source, names: object) -> tuple[str, ...]:
     if len(set(names)) != len(names):
         raise source.refusal("categorical", "`categorical` names a feature twice")
     return tuple(sorted(names))
+
+
+def _baseline(source: _Source, name: object, categorical: tuple[str, ...]) -> str:
+    if not isinstance(name, str):
+        raise source.refusal("baseline", "`baseline` should be the name of one feature")
+    if name in categorical:
+        raise source.refusal("baseline", f"`baseline` is `{name}`, whose numbers are codes; name one that is a score")
+    return name
 
 
 def _tunables(source: _Source, options: object) -> tuple[tuple[str, Value], ...]:

@@ -8,8 +8,8 @@ import polars as pl
 
 from models import booster
 from models.booster import Floats
-from models.evaluation import Metrics, quality
-from models.matrix import FeaturesDiffer, LabelsRefused, check_features, check_names, to_label, to_matrix
+from models.evaluation import Constants, Metrics, Sample, measure
+from models.matrix import FeaturesDiffer, LabelsRefused, as_floats, check_features, check_names, to_label, to_matrix
 from models.parameters import Parameters
 from models.scorer import Model
 
@@ -84,7 +84,7 @@ class TrainedModel:
     rows: int
     nights: int
     metrics: Metrics | None
-    """Of the validation model, see `Metrics`; null for an objective that is not binary."""
+    """Of the validation model, see `Metrics`; null where there are no nights to validate on."""
 
 
 def train(learning: Learning, parameters: Parameters, threads: int) -> TrainedModel:
@@ -97,7 +97,7 @@ def train(learning: Learning, parameters: Parameters, threads: int) -> TrainedMo
     """
     rows = _rows(learning.whole, parameters)
     return TrainedModel(
-        metrics=_measured(learning, parameters, threads) if parameters.objective == "binary" else None,
+        metrics=_measured(learning, parameters, threads),
         text=booster.fit(rows.matrix, rows.label, rows.features, parameters, threads),
         features=rows.features,
         parameters=parameters,
@@ -123,7 +123,7 @@ class _Rows:
 
 
 def _rows(training: TrainingSet, parameters: Parameters) -> _Rows:
-    check_names(training.features, parameters.categorical)
+    check_names(training.features, parameters.categorical, parameters.baseline)
     return _Rows(
         features=training.features,
         night=training.frame[training.order[0]],
@@ -142,8 +142,7 @@ def _measured(learning: Learning, parameters: Parameters, threads: int) -> Metri
 def _validate(earlier: TrainingSet, last: TrainingSet, parameters: Parameters, threads: int) -> Metrics:
     """Measure a model of the earlier nights on the last ones; it is thrown away."""
     early, late = _rows(earlier, parameters), _rows(last, parameters)
-    positives = int(early.label.sum())
-    if positives in (0, len(early.label)):
+    if early.label.min() == early.label.max():
         raise LabelsRefused(f"all {len(early.label)} labels before {late.night[0]} are the same: nothing can be learnt")
     text = booster.fit(early.matrix, early.label, early.features, parameters, threads)
     model = Model.load(text, early.features)
@@ -154,8 +153,22 @@ def _validate(earlier: TrainingSet, last: TrainingSet, parameters: Parameters, t
         nights=late.night.n_unique(),
         trained_rows=len(early.label),
         trained_nights=early.night.n_unique(),
-        quality=quality(raw, model.probability(raw), late.label, base_rate=positives / len(early.label)),
+        quality=measure(
+            Sample(
+                raw,
+                model.probability(raw),
+                late.label,
+                binary=parameters.objective == "binary",
+                baseline=naive(last.frame, parameters.baseline),
+            ),
+            Constants.of(early.label),
+        ),
     )
+
+
+def naive(frame: pl.DataFrame, baseline: str) -> tuple[str, Floats] | None:
+    """The naive score of rows as the model sees them: its name and values, NaN for null; null if none is declared."""
+    return (baseline, as_floats(frame.get_column(baseline))) if baseline else None
 
 
 def check_sorted(frame: pl.DataFrame, order: Sequence[str]) -> None:

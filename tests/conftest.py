@@ -94,7 +94,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, small_warehouse: Path) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCORE_HOME", str(home))
         patch.setenv("SCORE_WAREHOUSE", f"duckdb:///{small_warehouse}")
-        assert call(["train", "--as-of", TRAINED_AS_OF]) == 0
+        assert call(["train", "flight_delay", "--as-of", TRAINED_AS_OF]) == 0
     return home
 
 

@@ -59,7 +59,7 @@ def facts(home: Path, warehouse: Path, environment: dict[str, str] | None = None
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    model = score("train", "--as-of", AS_OF)
+    model = score("train", "flight_delay", "--as-of", AS_OF)
     night = score("run", "--as-of", AS_OF)["runs"][0]
     return {
         "training snapshot": model["snapshot_digest"],

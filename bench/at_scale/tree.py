@@ -18,7 +18,8 @@ def tree_with_job(folder: Path, leaves: int, trees: int = 300) -> Path:
     for room in ROOMS:
         shutil.copytree(ROOT / room, tree / room, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(HERE / room, tree / room, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    (tree / "jobs" / "flight_delay.toml").unlink()
+    for own in (ROOT / "jobs").glob("*.toml"):
+        (tree / "jobs" / own.name).unlink()
     shutil.copy(ROOT / "uv.lock", tree)
     model = tree / "models" / f"{JOB}.toml"
     text = model.read_text(encoding="utf-8")

@@ -18,9 +18,10 @@ from jobs.doctor.of_the_place import OF_THE_PLACE
 from jobs.doctor.of_the_telling import OF_THE_TELLING
 from jobs.environment import code, environment, host, lock_sha256, processor
 from jobs.exits import Failure, failure_of
+from jobs.steps.in_use import names_in_use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from jobs.doctor.checking import Check
     from jobs.project import Project
@@ -32,7 +33,7 @@ BUG = 70
 
 
 def examine(read_settings: Callable[[], Settings], project: Project, job: str | None, tell: Tell) -> Diagnosis:
-    """Look at the machine, at one job or all, and at what analysts see.
+    """Look at the machine, at one job or all that are in use, and at what analysts see.
 
     Raises:
         JobMissing, NameRefused: if there is no such job.
@@ -40,15 +41,19 @@ def examine(read_settings: Callable[[], Settings], project: Project, job: str | 
     if job is not None and job not in job_names(project):
         load_job(job, project)
     patient = Patient(read_settings, project, (job,) if job else job_names(project))
-    rounds = [
-        ("", (*OF_THE_INSTALLATION, *OF_THE_PLACE, *OF_THE_TELLING)),
-        *((name, OF_A_JOB) for name in patient.names),
-        ("", AFTERWARDS),
-    ]
-    return Diagnosis(_environment(project), tuple(_findings(patient, rounds, tell)))
+    return Diagnosis(_environment(project), tuple(_findings(patient, _rounds(patient, job), tell)))
 
 
-def _findings(patient: Patient, rounds: Sequence[tuple[str, Sequence[Check]]], tell: Tell) -> Iterator[Finding]:
+def _rounds(patient: Patient, job: str | None) -> Iterator[tuple[str, Sequence[Check]]]:
+    """What is looked at, in its order; which jobs are in use is known once the home was found in order."""
+    yield "", (*OF_THE_INSTALLATION, *OF_THE_PLACE, *OF_THE_TELLING)
+    if job is None and patient.place is not None:
+        patient.names = names_in_use(patient.names, patient.place)
+    yield from ((name, OF_A_JOB) for name in patient.names)
+    yield "", AFTERWARDS
+
+
+def _findings(patient: Patient, rounds: Iterable[tuple[str, Sequence[Check]]], tell: Tell) -> Iterator[Finding]:
     good: set[tuple[str, str]] = set()
     for job, checks in rounds:
         for check in checks:

@@ -1,4 +1,4 @@
-"""The demonstration: real flights, a model, a week scored night by night, replayed, and what to do next."""
+"""The demonstration: real flights, a model a job, a week scored night by night, replayed, and what to do next."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from datetime import date, timedelta
 from itertools import count
 from typing import TYPE_CHECKING
 
-from jobs.definition import load_job
+from jobs.days import Calendar
+from jobs.definition import job_names, load_job
 from jobs.evidence.verifying import verify_run
 from jobs.project import OURS
 from jobs.screen import say, table
 from jobs.steps.evaluating import NothingHappened, evaluate, with_labels
 from jobs.steps.nights import Desk, exit_code, run_nightly
-from jobs.steps.reports import SHORT, outcome_json, quality_lines
+from jobs.steps.qualities import quality_lines
+from jobs.steps.reports import SHORT, outcome_json
 from jobs.steps.training import train_version
 from jobs.store.events import PROMOTED, read_chain
 from jobs.store.home import open_home
@@ -24,7 +26,7 @@ from jobs.warehouse.addresses import FileAddress, publishes_tables
 from jobs.warehouse.sample import load_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from jobs.definition import Job
     from jobs.evidence.verifying import Verdict
@@ -34,16 +36,15 @@ if TYPE_CHECKING:
     from jobs.steps.nights import Outcome
     from jobs.store.home import Home
     from jobs.warehouse.addresses import Address
+    from models.amounts import AmountQuality
     from models.evaluation import Quality
 
-JOB = "flight_delay"
 TRAINED_AS_OF = date(2013, 9, 1)
 _DAY = timedelta(days=1)
 WEEK = tuple(TRAINED_AS_OF + n * _DAY for n in range(7))
-_RISKIEST = 10
-_TOLD = 21  # 3 for loading, 3 for training, 7 nights, 7 replays, 1 comparison
-_SHOWN = ("rank", "score", "flight_date", "carrier", "flight", "origin", "and then")
-_HAPPENED = {1: "late or lost", 0: "in time", None: "not known yet"}
+_SAMPLE = Calendar("America/New_York")
+_HIGHEST = 10
+_OF_LOADING, _OF_A_JOB = 3, 18  # things told: of each job 3 for training, 7 nights, 7 replays, 1 comparison
 
 
 class DemoElsewhere(Exception):
@@ -66,23 +67,41 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What the demonstration did with one job; `highest` are the rows of its last night with the highest scores."""
+
+    job: Job
+    model_version: str
+    outcomes: tuple[Outcome, ...]
+    verdicts: tuple[Verdict, ...]
+    quality: Quality | AmountQuality | None
+    highest: tuple[tuple[object, ...], ...]
+
+    def to_json(self) -> dict[str, object]:
+        """The same as JSON has it."""
+        return {
+            "model_version": self.model_version,
+            "runs": [outcome_json(outcome) for outcome in self.outcomes],
+            "identical": all(verdict.identical for verdict in self.verdicts),
+            "quality": asdict(self.quality) if self.quality else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Demonstration:
     """What the demonstration did."""
 
     home: Home
     loaded: Loaded
-    model_version: str
-    outcomes: tuple[Outcome, ...]
-    verdicts: tuple[Verdict, ...]
-    quality: Quality | None
-    riskiest: tuple[tuple[object, ...], ...]
+    jobs: tuple[Shown, ...]
     seconds: float
     program: str
 
     @property
     def code(self) -> int:
         """The exit code: of the nights, else of the replays."""
-        return exit_code(self.outcomes) or max((verdict.code for verdict in self.verdicts), default=0)
+        nights = exit_code([outcome for shown in self.jobs for outcome in shown.outcomes])
+        return nights or max((verdict.code for shown in self.jobs for verdict in shown.verdicts), default=0)
 
     def to_json(self) -> dict[str, object]:
         """The same as JSON has it."""
@@ -90,10 +109,8 @@ class Demonstration:
             **self.loaded.to_json(),
             "home": str(self.home.root),
             "scores": str(self.home.published),
-            "model_version": self.model_version,
-            "runs": [outcome_json(outcome) for outcome in self.outcomes],
-            "identical": all(verdict.identical for verdict in self.verdicts),
-            "quality": asdict(self.quality) if self.quality else None,
+            "jobs": {shown.job.name: shown.to_json() for shown in self.jobs},
+            "identical": all(verdict.identical for shown in self.jobs for verdict in shown.verdicts),
             "seconds": round(self.seconds, 1),
         }
 
@@ -102,15 +119,14 @@ def _require_ours(project: Project) -> None:
     """Pass if no project would be mixed up with the demonstration's job, which is not in it."""
     if project.folder:
         raise DemoElsewhere(
-            f"the demonstration scores the program's own job, and this is {project}: call it in a folder of its own; "
+            f"the demonstration scores the program's own jobs, and this is {project}: call it in a folder of its own; "
             "only the sample warehouse, for a job of yours: score demo --load-only"
         )
 
 
 def load_demo(settings: Settings, until: date | None, tell: Tell) -> Loaded:
     """Build the sample warehouse where the settings say, or bring it forward to what was known before `until`."""
-    job = load_job(JOB, OURS)
-    end, address = job.calendar.cutoff(until) if until else None, settings.warehouse
+    end, address = _SAMPLE.cutoff(until) if until else None, settings.warehouse
     if isinstance(address, FileAddress):
         address.path.parent.mkdir(parents=True, exist_ok=True)
         done = load_sample(address.path, end, tell)
@@ -122,56 +138,68 @@ def load_demo(settings: Settings, until: date | None, tell: Tell) -> Loaded:
 
 
 def whole_demo(settings: Settings, until: date | None, threads: int, tell: Tell) -> Demonstration:
-    """Load, train, score the week night by night, replay every night, compare with what happened; twice is once."""
+    """Load; train every job, score the week night by night, all jobs each night, replay, compare with what happened.
+
+    Twice is once.
+    """
     _require_ours(settings.project)
     began = time.monotonic()
-    tell = _counted(tell)
-    home, job = open_home(settings.home), load_job(JOB, OURS)
+    jobs = [load_job(name, OURS) for name in job_names(OURS)]
+    tell, home = _counted(tell, _OF_LOADING + _OF_A_JOB * len(jobs)), open_home(settings.home)
     loaded = load_demo(settings, until, tell)
     nights = [night for night in WEEK if until is None or night <= until] or [until or TRAINED_AS_OF]
-    desk = Desk(job, settings, home, (job,), threads, tell)
-    _train_once(desk, min(TRAINED_AS_OF, nights[0]))
-    outcomes = tuple(outcome for night in nights for outcome in run_nightly(desk, night))
-    verdicts = []
-    for outcome in outcomes:
-        if outcome.run is not None:
-            tell(f"replaying {JOB} as of {outcome.as_of}")
-            verdicts.append(verify_run(job, home, run_folder(home, outcome.run.inputs)))
-    tell("comparing with what happened")
-    quality = _quality(desk, nights)
-    champion = read_chain(home, JOB).champion(nights[-1])
-    riskiest = _riskiest(desk, outcomes[-1])
-    seconds, program = time.monotonic() - began, settings.program
-    return Demonstration(home, loaded, champion, outcomes, tuple(verdicts), quality, riskiest, seconds, program)
+    desks = [Desk(job, settings, home, jobs, threads, tell) for job in jobs]
+    for desk in desks:
+        _train_once(desk, min(TRAINED_AS_OF, nights[0]))
+    outcomes = [outcome for night in nights for desk in desks for outcome in run_nightly(desk, night)]
+    shown = tuple(_shown(desk, nights, [each for each in outcomes if each.job == desk.job.name]) for desk in desks)
+    return Demonstration(home, loaded, shown, time.monotonic() - began, settings.program)
 
 
-def _counted(tell: Tell) -> Tell:
+def _counted(tell: Tell, things: int) -> Tell:
     """Tell with the share of the whole demonstration, by the number of things told so far."""
     told = count()
-    return lambda text, _share=None, /: tell(text, min(1.0, next(told) / _TOLD))
+    return lambda text, _share=None, /: tell(text, min(1.0, next(told) / things))
 
 
 def _train_once(desk: Desk, as_of: date) -> None:
     """Train, unless the home has a champion already."""
     chain = read_chain(desk.home, desk.job.name)
     if not any(event.kind == PROMOTED for event in chain.events):
+        desk.tell(f"training {desk.job.name}")
         train_version(desk.job, desk.settings, desk.home, as_of, threads=desk.threads, tell=desk.tell)
 
 
-def _quality(desk: Desk, nights: list[date]) -> Quality | None:
+def _shown(desk: Desk, nights: Sequence[date], outcomes: Sequence[Outcome]) -> Shown:
+    """The nights of one job, replayed and compared with what happened."""
+    job, home = desk.job, desk.home
+    verdicts = []
+    for outcome in outcomes:
+        if outcome.run is not None:
+            desk.tell(f"replaying {job.name} as of {outcome.as_of}")
+            verdicts.append(verify_run(job, home, run_folder(home, outcome.run.inputs)))
+    desk.tell(f"comparing {job.name} with what happened")
+    champion = read_chain(home, job.name).champion(nights[-1])
+    quality, highest = _quality(desk, nights), tuple(_highest(desk, outcomes[-1]))
+    return Shown(job, champion, tuple(outcomes), tuple(verdicts), quality, highest)
+
+
+def _quality(desk: Desk, nights: Sequence[date]) -> Quality | AmountQuality | None:
     try:
         return evaluate(desk.job, desk.settings, desk.home, nights)
     except NothingHappened:
         return None
 
 
-def _riskiest(desk: Desk, outcome: Outcome) -> tuple[tuple[object, ...], ...]:
-    """The flights of a night with the highest scores, and what happened to them."""
+def _highest(desk: Desk, outcome: Outcome) -> Iterator[tuple[object, ...]]:
+    """The rows of a night with the highest scores, and what happened to them."""
     if outcome.run is None:
-        return ()
-    scores = read_rows([run_folder(desk.home, outcome.run.inputs) / SCORES_FILE]).sort("rank").head(_RISKIEST)
-    labelled = with_labels(scores, desk.job, desk.settings, desk.home, [outcome.as_of])
-    return tuple((*row[:-1], _HAPPENED[row[-1]]) for row in labelled.select(*_SHOWN[:-1], "label").iter_rows())
+        return
+    job = desk.job
+    scores = read_rows([run_folder(desk.home, outcome.run.inputs) / SCORES_FILE]).sort("rank").head(_HIGHEST)
+    labelled = with_labels(scores, job, desk.settings, desk.home, [outcome.as_of])
+    for *row, label in labelled.select("rank", "score", *job.key, "label").iter_rows():
+        yield (*row, job.words.said(label))
 
 
 def show_loaded(loaded: Loaded) -> None:
@@ -183,52 +211,63 @@ def show_loaded(loaded: Loaded) -> None:
 
 
 def show_demo(done: Demonstration, warehouse: str | None = None) -> None:
-    """The demonstration, for a person: the riskiest flights, the quality, the replays, what to type next.
+    """The demonstration, for a person: job by job the highest scores and how good they are; replays; what to type next.
 
     `warehouse` is the URL that the command line named, which the next commands need too.
     """
     show_loaded(done.loaded)
-    for outcome in done.outcomes:
-        if outcome.failure:
-            say(f"as of {outcome.as_of}: {outcome.failure.message}")
-    _show_riskiest(done)
-    say()
-    if done.quality:
-        first, final = done.outcomes[0].as_of, done.outcomes[-1].as_of
-        quality_lines(
-            asdict(done.quality),
-            f"on {done.quality.rows:,} flights of {first} to {final}, against what really happened",
-        )
-    else:
-        say("what really happened is not known yet")
+    for shown in done.jobs:
+        _show_job(shown)
     say()
     _show_replays(done)
-    _show_next(done, load_job(JOB, OURS), warehouse)
+    _show_next(done, warehouse)
 
 
-def _show_riskiest(done: Demonstration) -> None:
-    run = done.outcomes[-1].run
+def _show_job(shown: Shown) -> None:
+    say()
+    say(f"{shown.job.name}: {shown.job.score_meaning}")
+    for outcome in shown.outcomes:
+        if outcome.failure:
+            say(f"as of {outcome.as_of}: {outcome.failure.message}")
+    _show_highest(shown)
+    say()
+    if shown.quality is None:
+        say("what really happened is not known yet")
+        return
+    first, final = shown.outcomes[0].as_of, shown.outcomes[-1].as_of
+    rows = f"{shown.quality.rows:,} {shown.job.words.things}"
+    quality_lines(asdict(shown.quality), f"on {rows} of {first} to {final}, against what really happened")
+
+
+def _show_highest(shown: Shown) -> None:
+    run = shown.outcomes[-1].run
     if run is None:
         return
     say()
-    when = f"out of New York on {run.inputs.as_of}, as known at midnight"
-    say(f"The {_RISKIEST} riskiest of {run.row_count:,} flights {when}, and what became of them:")
-    table(_SHOWN, done.riskiest, numbers=("rank", "score"))
+    say(
+        f"The {_HIGHEST} highest scores of {run.row_count:,} {shown.job.words.things} as of {run.inputs.as_of}, as "
+        "known at midnight, and what became of them:"
+    )
+    headings = ("rank", "score", *shown.job.key, "and then")
+    table(headings, shown.highest, numbers=("rank", "score"))
 
 
 def _show_replays(done: Demonstration) -> None:
-    for verdict in done.verdicts:
-        differs = f"DIFFERS at stage {verdict.first_divergence}: {verdict.detail}"
-        found = "identical to the bit" if verdict.identical else differs
-        say(f"replayed {verdict.as_of}, run {verdict.run_id[:SHORT]}, from what it kept: {found}")
+    for shown in done.jobs:
+        for verdict in shown.verdicts:
+            differs = f"DIFFERS at stage {verdict.first_divergence}: {verdict.detail}"
+            found = "identical to the bit" if verdict.identical else differs
+            run = f"{shown.job.name} run {verdict.run_id[:SHORT]}"
+            say(f"replayed {verdict.as_of}, {run}, from what it kept: {found}")
 
 
-def _show_next(done: Demonstration, job: Job, warehouse: str | None) -> None:
-    home = done.home.root
+def _show_next(done: Demonstration, warehouse: str | None) -> None:
+    home, last = done.home.root, done.jobs[-1]
     say()
-    say(f"model      {home}/models/{job.name}/{done.model_version}")
-    say(f"snapshots  {home}/snapshots/{job.name}, rows in {home}/objects")
-    say(f"runs       {home}/runs/{job.name}")
+    for shown in done.jobs:
+        say(f"model      {home}/models/{shown.job.name}/{shown.model_version}")
+    say(f"snapshots  {home}/snapshots, rows in {home}/objects")
+    say(f"runs       {home}/runs")
     say(f"scores     {done.home.published}")
     if publishes_tables(done.loaded.warehouse):
         say(f"           and schema scores of {done.loaded.warehouse}")
@@ -236,8 +275,9 @@ def _show_next(done: Demonstration, job: Job, warehouse: str | None) -> None:
     say("Next:")
     if warehouse is not None:
         say(f"  export SCORE_WAREHOUSE='{warehouse}'")
-    say(f'  {done.program} sql "FROM {job.name}_latest ORDER BY rank LIMIT 5"')
-    say(f"  SCORE_TODAY={done.outcomes[-1].as_of + _DAY} {done.program} run     # the next night, as cron does it")
-    say(f"  {done.program} backfill --as-of {done.outcomes[0].as_of}        # a night again, from what it kept")
+    first, final = last.outcomes[0].as_of, last.outcomes[-1].as_of
+    say(f'  {done.program} sql "FROM {last.job.name}_latest ORDER BY rank LIMIT 5"')
+    say(f"  SCORE_TODAY={final + _DAY} {done.program} run     # the next night of every job, as cron does it")
+    say(f"  {done.program} backfill --as-of {first}        # a night again, from what it kept")
     say(f"  {done.program} verify --all                       # replay everything, stage by stage")
     say(f"(done in {done.seconds:.0f} s)")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from jobs.screen import say, table
-from jobs.steps.reports import SHORT, quality_lines
+from jobs.steps.qualities import quality_lines, short_quality
+from jobs.steps.reports import SHORT
 from jobs.store.documents import read_document
 from jobs.store.events import PROMOTED, PROVED, read_chain
 from jobs.store.objects import ObjectMissing, read_rows
@@ -54,8 +55,8 @@ class NothingPublished(Exception):
 def show_models(screen: Screen, home: Home, jobs: Sequence[Job]) -> None:
     """One row a model version: what it was trained on, how well its kind did, and from when it is champion."""
     rows = [_model_json(home, job, name) for job in jobs for name in version_names(home, job.name)]
-    cells = [(r["job"], r["model_version"], r["rows"], r["nights"], r["auc"], _role(r), r["proofs"]) for r in rows]
-    headings = ("job", "model version", "rows", "nights", "AUC", "champion from", "proofs")
+    cells = [(r["job"], r["model_version"], r["rows"], r["nights"], r["quality"], _role(r), r["proofs"]) for r in rows]
+    headings = ("job", "model version", "rows", "nights", "out of time", "champion from", "proofs")
     _show_rows(screen, "models", rows, headings, cells, "no model yet; train one: score train --as-of DATE")
 
 
@@ -73,6 +74,7 @@ def _model_json(home: Home, job: Job, name: str) -> dict[str, object]:
         "rows": version.training["rows"],
         "nights": version.training["nights"],
         "auc": quality.get("auc") if isinstance(quality, dict) else None,
+        "quality": short_quality(quality),
         "champion_from": promoted,
         "champion": bool(promotions) and promotions[-1].model_version == name,
         "proofs": proof.reason if proof else None,
@@ -156,7 +158,7 @@ def _show_rows(
     cells: Sequence[Sequence[object]],
     nothing: str,
 ) -> None:
-    numbers = ("rows", "nights", "AUC", "partitions")
+    numbers = ("rows", "nights", "partitions")
     screen.show({name: list(rows)}, lambda: table(headings, cells, numbers=numbers) if rows else say(nothing))
 
 

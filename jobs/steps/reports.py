@@ -9,6 +9,8 @@ from jobs.evidence.verifying import DIFFERENT, IDENTICAL, INTEGRITY, NOT_REACHED
 from jobs.exits import Failure
 from jobs.screen import error_json, say, table
 from jobs.steps.nights import exit_code
+from jobs.steps.qualities import quality_lines
+from jobs.steps.trainings import exit_code as exit_code_of_trainings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from jobs.steps.nights import Outcome
     from jobs.steps.snapshots import Look
     from jobs.steps.training import Trained
+    from jobs.steps.trainings import NotTrained
     from jobs.store.events import Event
     from jobs.store.ledger import Mutation
 
@@ -87,10 +90,18 @@ def _values(row: Mapping[str, object] | None) -> str:
     return "-" if row is None else ", ".join(f"{name}={value}" for name, value in row.items())
 
 
-def show_trained(screen: Screen, trained: Sequence[Trained]) -> None:
-    """Model versions that were trained, and how well a model of their kind did out of time."""
-    content = [_trained_json(each) for each in trained]
-    screen.show(content[0] if len(content) == 1 else {"trained": content}, lambda: _each(_trained_lines, trained))
+def show_trained(screen: Screen, trained: Sequence[Trained], failed: Sequence[NotTrained] = ()) -> int:
+    """Model versions that were trained, and how well a model of their kind did out of time; returns the exit code."""
+    code = exit_code_of_trainings(trained, failed)
+    content: dict[str, object] = {"trained": [_trained_json(each) for each in trained]}
+    if failed:
+        content["error"] = error_json(Failure(code, failed[0].failure.message))
+        content["failed"] = [{"job": each.job, "error": error_json(each.failure)} for each in failed]
+    alone = len(trained) == 1 and not failed
+    screen.show(_trained_json(trained[0]) if alone else content, lambda: _each(_trained_lines, trained))
+    for each in failed:
+        screen.warn(f"{each.job}: {each.failure.message}")
+    return code
 
 
 def _trained_json(each: Trained) -> dict[str, object]:
@@ -116,20 +127,6 @@ def _trained_lines(each: Trained) -> None:
     quality_lines(version.metrics.get("quality"), "on the last nights, by a model of the nights before them")
     if not each.champion:
         say(f"make it champion: score promote {version.version} {version.job} --reason '...'")
-
-
-def quality_lines(found: object, where: str) -> None:
-    """AUC, losses against the base rate, calibration by decile."""
-    if not isinstance(found, dict):
-        return
-    auc = "no AUC (one class only)" if found["auc"] is None else f"AUC {found['auc']:.4f}"
-    say(
-        f"{auc}, log loss {found['log_loss']:.4f} (base rate: {found['base_log_loss']:.4f}), "
-        f"Brier {found['brier']:.4f} (base rate: {found['base_brier']:.4f}) {where}"
-    )
-    deciles = [(d["decile"], d["rows"], d["mean_score"], d["observed_rate"]) for d in found["calibration"]]
-    headings = ("decile", "rows", "mean score", "observed")
-    table(headings, deciles, numbers=headings)
 
 
 def show_outcomes(screen: Screen, outcomes: Sequence[Outcome]) -> int:

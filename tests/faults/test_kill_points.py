@@ -91,11 +91,11 @@ def test_a_training_that_is_killed_at_a_named_point_is_finished_by_the_next(
 ) -> None:
     """The same version, and it is promoted once."""
     place = Place(tmp_path / "home", f"duckdb:///{small_warehouse}", tmp_path)
-    code, _ = place.ends_at(point, "train", "--as-of", TRAINED_AS_OF)
+    code, _ = place.ends_at(point, "train", "flight_delay", "--as-of", TRAINED_AS_OF)
     assert code == -signal.SIGKILL
     assert list(place.home.glob("events/*/*")) == []
 
-    place.run("train", "--as-of", TRAINED_AS_OF)
+    place.run("train", "flight_delay", "--as-of", TRAINED_AS_OF)
 
     assert place.facts() == trained_facts
     assert place.left_over() == []

@@ -53,13 +53,13 @@ BAD = [
     (["snapshot"], 2, "--as-of"),
     (["snapshot", "--as-of", "1999-01-01"], 65, "timetable_v1.sql"),
     (["snapshot", "--as-of", "9999-12-31"], 2, "has not begun yet"),
-    (["train", "--as-of", "9999-12-31"], 2, "has not begun yet"),
+    (["train", "flight_delay", "--as-of", "9999-12-31"], 2, "has not begun yet"),
     (["skip", "--as-of", "9999-12-31", "--reason", "x"], 2, "has not begun yet"),
     (["skip", "--as-of", "2013-04-12", "--reason", " "], 2, "one line"),
     (["run", "--as-of", "2013-W15-5"], 2, "2013-W15-5"),
     (["backfill", "--as-of", "2013-04-12", "--publish"], 2, "--model"),
     (["backfill", "--as-of", "2013-04-12", "--hindsight"], 2, "--model"),
-    (["train", "--as-of", "2013-01-20"], 65, "no night to train on"),
+    (["train", "flight_delay", "--as-of", "2013-01-20"], 65, "no night to train on"),
     (["backfill", "--as-of", "2013-04-12", "--until", "2013-04-11"], 2, "comes before"),
     (["backfill", "--as-of", "2013-04-12", "--model", "no-such-model"], 66, "no-such-model"),
     (["backfill", "--as-of", "2013-04-12", "--model", "../x"], 2, "is no name"),
@@ -79,7 +79,7 @@ BAD = [
     (["sql", "--snapshot", "zz", "SELECT 1"], 66, "zz"),
     (["nonsense"], 2, "nonsense"),
     (["snapshot", "--as-of", "0001-01-01"], 2, "before the year 1000"),
-    (["train", "--as-of", "0001-01-01"], 2, "before the year 1000"),
+    (["train", "flight_delay", "--as-of", "0001-01-01"], 2, "before the year 1000"),
 ]
 
 
@@ -345,7 +345,7 @@ def test_an_edit_that_no_longer_parses_is_still_called_an_edit(
 def test_a_damaged_run_of_the_history_is_not_published(world: World) -> None:
     """It was kept, it was damaged, and now it shall be shown: 80, and analysts see what they saw."""
     first = world.run("run", "--as-of", "2013-04-20", "--json").json["runs"][0]
-    challenger = world.run("train", "--as-of", "2013-04-15", "--json").json["model_version"]
+    challenger = world.run("train", "flight_delay", "--as-of", "2013-04-15", "--json").json["model_version"]
     beside = world.run("backfill", "--as-of", "2013-04-20", "--model", challenger, "--json").json["runs"][0]
     flip(next(world.home.glob(f"runs/*/*/{beside['run_id']}/scores.parquet")))
 

@@ -199,7 +199,7 @@ def test_a_backfill_of_several_nights_does_not_move_the_nightly_start(world: Wor
 def test_another_model_goes_to_the_history_only_unless_published(world: World) -> None:
     """A challenger's run is kept beside the champion's; analysts go on seeing the champion's."""
     champion = world.run("run", "--as-of", "2013-04-20", "--json").json["runs"][0]
-    challenger = world.run("train", "--as-of", "2013-04-15", "--json").json["model_version"]
+    challenger = world.run("train", "flight_delay", "--as-of", "2013-04-15", "--json").json["model_version"]
 
     beside = world.run("backfill", "--as-of", "2013-04-20", "--model", challenger, "--json").json["runs"][0]
     assert beside["model_version"] == challenger
@@ -213,7 +213,7 @@ def test_another_model_goes_to_the_history_only_unless_published(world: World) -
 def test_a_model_of_the_future_needs_hindsight_and_never_becomes_current(world: World) -> None:
     """It has seen what came after the night."""
     world.run("run", "--as-of", "2013-04-12")
-    later = world.run("train", "--as-of", "2013-04-20", "--json").json["model_version"]
+    later = world.run("train", "flight_delay", "--as-of", "2013-04-20", "--json").json["model_version"]
 
     refused = world.run("backfill", "--as-of", "2013-04-12", "--model", later)
     assert refused.code == 2
@@ -226,7 +226,7 @@ def test_a_model_of_the_future_needs_hindsight_and_never_becomes_current(world: 
 def test_a_promotion_scores_from_the_next_unscored_night_and_a_rollback_undoes_it(world: World) -> None:
     """The champion of a past night stays what it was."""
     first = world.run("run", "--as-of", "2013-04-20", "--json").json["runs"][0]["model_version"]
-    second = world.run("train", "--as-of", "2013-04-15", "--json").json["model_version"]
+    second = world.run("train", "flight_delay", "--as-of", "2013-04-15", "--json").json["model_version"]
 
     promoted = world.run("promote", second, "--unproven", "--reason", "better in April", "--json").json
     assert (promoted["model_version"], promoted["effective_from"]) == (second, "2013-04-21")
@@ -253,7 +253,7 @@ def test_the_future_is_not_looked_at(world: World, monkeypatch: pytest.MonkeyPat
 
     assert world.run("snapshot", "--as-of", "2013-04-13").code == 2
     assert world.run("snapshot", "--as-of", "2013-04-13", "--fresh").code == 2
-    assert world.run("train", "--as-of", "2013-04-13").code == 2
+    assert world.run("train", "flight_delay", "--as-of", "2013-04-13").code == 2
 
 
 def test_a_night_before_the_first_model_names_the_earliest_as_of(world: World) -> None:

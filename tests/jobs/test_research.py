@@ -19,7 +19,7 @@ from features import flight_delay
 from features.contract import ColumnsDiffer, RowsDiffer
 from jobs import research
 from jobs.cli import call
-from jobs.definition import JobMissing, load_job
+from jobs.definition import JobMissing, job_names, load_job
 from jobs.evidence.golden import GoldenRowsDiffer
 from jobs.research import (
     DayRefused,
@@ -299,7 +299,7 @@ def test_a_damaged_object_is_not_read(world: World) -> None:
 
 def test_the_model_is_the_champion_of_the_night_or_the_one_that_is_named(world: World) -> None:
     champion = load_model(JOB)
-    challenger = world.run("train", "--as-of", "2013-04-15", "--json").json["model_version"]
+    challenger = world.run("train", "flight_delay", "--as-of", "2013-04-15", "--json").json["model_version"]
     world.run("run", "--as-of", NIGHT)
     world.run("promote", challenger, "--unproven", "--from", "2013-04-20", "--reason", "a test")
 
@@ -596,7 +596,7 @@ def test_every_function_names_the_jobs_that_there_are(scores: pl.DataFrame) -> N
         lambda: published("nothing"),
         lambda: runs("nothing"),
     ):
-        with pytest.raises(JobMissing, match="there is no job `nothing`; there is flight_delay"):
+        with pytest.raises(JobMissing, match=f"there is no job `nothing`; there is {', '.join(job_names())}"):
             ask()
 
 

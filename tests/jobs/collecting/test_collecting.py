@@ -470,7 +470,7 @@ def test_a_night_after_it_finds_what_it_needs(world: World) -> None:
     steps = (
         ("run", "--as-of", "2013-04-15"),
         ("backfill", "--as-of", NIGHT, "--restate"),
-        ("train", "--as-of", TRAINED),
+        ("train", "flight_delay", "--as-of", TRAINED),
     )
     assert [world.run(*step).code for step in steps] == [0, 0, 0]
     here = {name for name in files(world.home) if name.startswith(("runs/", "models/"))}

@@ -105,7 +105,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory, small_warehouse: Path, traine
         patch.setenv("SCORE_HOME", str(home))
         patch.setenv("SCORE_WAREHOUSE", f"duckdb:///{warehouse}")
         first = {path.name for path in home.glob("models/*/*")}
-        assert call(["train", "--as-of", "2013-04-14"]) == 0
+        assert call(["train", "flight_delay", "--as-of", "2013-04-14"]) == 0
         (second,) = {path.name for path in home.glob("models/*/*")} - first
         found = {"a": newest("backfill"), "a2": newest("backfill", "--model", second)}
         change(REWRITE)
@@ -606,7 +606,7 @@ def test_a_frame_of_another_feature_set_is_not_scored_by_a_model_that_does_not_k
         return frame
 
     monkeypatch.setattr(flight_delay, "build_features", newer)
-    version = night.world.run("train", "--as-of", "2013-04-14", "--json").json["model_version"]
+    version = night.world.run("train", "flight_delay", "--as-of", "2013-04-14", "--json").json["model_version"]
     scored = night.world.run("backfill", "--as-of", NIGHT, "--model", version, "--json").json["runs"][0]
     night.runs = {**night.runs, "new": scored["run_id"]}
     document = night.diff("b", "new", "--json").json
@@ -750,7 +750,7 @@ def test_another_sql_version_is_told_from_the_rows_that_it_did_not_read(
     """Weather by version 2, with a model that was trained on it; flights are new in tables of the same SQL."""
     shutil.copy(kept.warehouse, night.world.warehouse)
     with_sql(monkeypatch, tmp_path / "sql")
-    version = night.world.run("train", "--as-of", "2013-04-15", "--json").json["model_version"]
+    version = night.world.run("train", "flight_delay", "--as-of", "2013-04-15", "--json").json["model_version"]
     restated = night.world.run("backfill", "--as-of", NIGHT, "--restate", "--model", version, "--json")
     night.runs = {**night.runs, "s": restated.json["runs"][0]["run_id"]}
     document = night.diff("m", "s", "--json").json
@@ -790,7 +790,7 @@ def test_another_night_is_told_from_the_rows_that_changed(
     """Flight numbers of two nights; one outcome is rewritten, another now says that it was known a day later."""
     by_number(monkeypatch)
     shutil.rmtree(world.home)
-    assert world.run("train", "--as-of", "2013-04-10").code == 0
+    assert world.run("train", "flight_delay", "--as-of", "2013-04-10").code == 0
     ids = {"a": world.run("run", "--as-of", "2013-04-12", "--json").json["runs"][0]["run_id"]}
     world.sql("""
         UPDATE flight_outcomes SET arr_delay_min = 200 WHERE flight_date = DATE '2013-04-10' AND carrier = 'AS';
@@ -823,7 +823,7 @@ def test_another_night_is_told_from_the_rows_that_changed(
 
     # SQL of another version too: what A's night would be with the days since, by A's SQL, was never looked at.
     with_sql(monkeypatch, tmp_path / "sql")
-    version = world.run("train", "--as-of", "2013-04-11", "--json").json["model_version"]
+    version = world.run("train", "flight_delay", "--as-of", "2013-04-11", "--json").json["model_version"]
     restated = world.run("backfill", "--as-of", "2013-04-13", "--model", version, "--restate", "--json")
     document = world.run("diff", ids["a"], restated.json["runs"][0]["run_id"], "--json").json
     assert moved(document) == [

@@ -219,7 +219,7 @@ def test_a_night_is_compared_with_what_its_own_run_saw(nights: World) -> None:
     nights.sql(
         "UPDATE flight_outcomes SET arr_delay_min = 300 WHERE flight_date = DATE '2013-04-10' AND carrier = 'AS'"
     )
-    version = nights.run("train", "--as-of", "2013-04-11", "--json").json["model_version"]
+    version = nights.run("train", "flight_delay", "--as-of", "2013-04-11", "--json").json["model_version"]
     assert nights.run("backfill", "--as-of", NIGHTS[0], "--restate", "--model", version).code == 0
     document = mutations(nights, "--json").json
     assert of(document, NIGHTS[0])["rewritten"] == of(document, NIGHTS[1])["rewritten"] != {}
@@ -232,7 +232,7 @@ def test_a_night_is_compared_with_what_its_own_run_saw(nights: World) -> None:
 
 def test_the_model_is_that_of_the_run(nights: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A champion since then changes nothing of what a night would have been."""
-    version = nights.run("train", "--as-of", "2013-04-11", "--json").json["model_version"]
+    version = nights.run("train", "flight_delay", "--as-of", "2013-04-11", "--json").json["model_version"]
     assert nights.run("promote", version, "--reason", "newer", "--from", NIGHTS[2], "--unproven").code == 0
     expected = restated(nights, NIGHTS[2], tmp_path, monkeypatch)
     document = mutations(nights, "--json").json

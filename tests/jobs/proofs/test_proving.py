@@ -19,7 +19,7 @@ NAMES = [proof.name for proof in PROOFS]
 @pytest.fixture
 def challenger(world: World) -> str:
     """A second model version."""
-    return world.run("train", "--as-of", "2013-04-14", "--json").json["model_version"]
+    return world.run("train", "flight_delay", "--as-of", "2013-04-14", "--json").json["model_version"]
 
 
 def test_every_proof_holds_for_a_challenger_and_then_it_may_be_promoted(world: World, challenger: str) -> None:

@@ -19,7 +19,7 @@ _PROGRAM = f"""
 import contextlib, io, json, sys
 from jobs.cli import call
 
-for command in (["release"], ["train", "--as-of", "{TRAINED_AS_OF}"]):
+for command in (["release"], ["train", "flight_delay", "--as-of", "{TRAINED_AS_OF}"]):
     code = call(command)
     if code:
         sys.exit(print(f"refused: {{code}}"))

@@ -161,7 +161,7 @@ def test_a_replay_of_an_accepted_night_asks_no_more(world: World) -> None:
 
     again = world.run("backfill", "--as-of", SATURDAY, "--json")
     assert (again.code, again.json["runs"][0]["status"]) == (0, "already_published")
-    version = world.run("train", "--as-of", SATURDAY, "--json").json["model_version"]
+    version = world.run("train", "flight_delay", "--as-of", SATURDAY, "--json").json["model_version"]
     other = world.run("backfill", "--as-of", SATURDAY, "--model", version, "--publish", "--json")
     assert (other.code, other.json["runs"][0]["status"]) == (0, "published")
     assert last_event(world)["rows_accepted"] is True

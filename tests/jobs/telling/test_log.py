@@ -120,7 +120,7 @@ def test_a_bug_is_told_without_what_it_says(world: World, log: Path, monkeypatch
 def test_training_backfills_and_replays_are_told_too(world: World, log: Path) -> None:
     world.run("run", "--as-of", NIGHT)
     log.unlink()
-    for arguments in (["train", "--as-of", "2013-04-11"], ["backfill", "--as-of", NIGHT], ["verify"]):
+    for arguments in (["train", "flight_delay", "--as-of", "2013-04-11"], ["backfill", "--as-of", NIGHT], ["verify"]):
         assert world.run(*arguments).code == 0
     phases: dict[str, list[str]] = {}
     for line in logged(log):

@@ -24,7 +24,7 @@ def test_a_week_of_nights_gives_the_same_runs_and_files_from_either_warehouse(
         home = tmp_path / name
         monkeypatch.setenv("SCORE_HOME", str(home))
         monkeypatch.setenv("SCORE_WAREHOUSE", url)
-        assert world.run("train", "--as-of", "2013-04-10").code == 0
+        assert world.run("train", "flight_delay", "--as-of", "2013-04-10").code == 0
         runs = [world.run("run", "--as-of", night, "--json").json["runs"][0] for night in WEEK]
         files = {
             path.relative_to(home): path.read_bytes()

@@ -97,7 +97,7 @@ COMMANDS = [
     ["snapshot", "--as-of", "2013-04-12"],
     ["run", "--as-of", "2013-04-12"],
     ["backfill", "--as-of", "2013-04-12", "--restate"],
-    ["train", "--as-of", "2013-04-12"],
+    ["train", "flight_delay", "--as-of", "2013-04-12"],
     ["doctor"],
     ["prove", "--as-of", "2013-04-12", "--only", "row_order"],
     ["mutations", "--since", "2013-04-12"],

@@ -1,0 +1,20 @@
+-- trino, rendered by sqlglot 30.30.0 from labels_v1.sql, SHA-256 a90d82a77a694de01a554bf996071107382f23d84fecee01810c995237514839; never edited, written by score release
+SELECT
+  CAST("flight_date" AS DATE) AS "flight_date",
+  CAST("carrier" AS VARCHAR) AS "carrier",
+  CAST("flight" AS INTEGER) AS "flight",
+  CAST("origin" AS VARCHAR) AS "origin",
+  CAST("sched_dep_at" AS TIMESTAMP(6) WITH TIME ZONE) AS "sched_dep_at",
+  CAST("tailnum" AS VARCHAR) AS "tailnum",
+  CAST("arr_delay_min" AS INTEGER) AS "arr_delay_min",
+  CAST("cancelled" AS BOOLEAN) AS "cancelled",
+  CAST("recorded_at" AS TIMESTAMP(6) WITH TIME ZONE) AS "recorded_at"
+FROM "flight_outcomes"
+WHERE
+  "sched_dep_at" >= $start AND "sched_dep_at" < $end AND "recorded_at" < $cutoff
+ORDER BY
+  "flight_date",
+  "carrier",
+  "flight",
+  "origin",
+  "recorded_at"
