@@ -68,6 +68,7 @@ FAILURES: Mapping[str, int] = {
     "models.matrix.NotExact": 65,
     "models.matrix.CodesRefused": 65,
     "models.matrix.LabelsRefused": 65,
+    "models.calibration.CalibrationFailed": 65,
     "models.training.TooFewNights": 65,
     # something that is asked for is not there
     "jobs.differences.rewriting.NothingPublishedSince": 66,
@@ -126,7 +127,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.store.digest.TypeNotEncodable": 78,
     "jobs.store.home.HomeUnknown": 78,
     "models.library.LibraryMissing": 78,
-    "models.parameters.ParametersRefused": 78,
+    "models.parameter_file.ParametersRefused": 78,
     # stored evidence
     "jobs.collecting.choosing.MostWouldGo": 80,
     "jobs.collecting.choosing.StateIncomplete": 80,
@@ -143,6 +144,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.store.snapshots.SnapshotDamaged": 80,
     "jobs.warehouse.servers.score_tables.TablesOfAnotherHome": 80,
     "models.booster.ModelTextRefused": 80,
+    "models.calibration.CalibrationUnknown": 80,
     # a replay
     "jobs.evidence.golden.GoldenNightDiffers": 81,
     "jobs.proofs.trial.DoesNotHold": 81,
