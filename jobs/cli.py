@@ -568,6 +568,8 @@ def _stopped() -> Failure:
 
 def _usage(error: typer.TyperException) -> str:
     said = " ".join(error.format_message().split()).rstrip(".")
+    if said.endswith("--project"):
+        said += "; it stands before the command: score --project DIR COMMAND"
     return f"{said}. See: score --help"
 
 

@@ -203,6 +203,11 @@ def test_a_project_is_trained_scored_replayed_and_proven_from_wherever_it_is_cal
     proven = installed.score("prove", "--as-of", NIGHT, "--json", cwd=mine / "features").json["proofs"]
     assert [each for each in proven if not each["held"]] == []
     assert len(proven) >= 12
+    with (mine / "features" / "shared.py").open("a", encoding="utf-8") as file:
+        file.write("\n\ndef unused(column: object) -> object:\n    return column.mean()\n")
+    impure = installed.score(*named, "prove", "--as-of", NIGHT, "--only", "purity", "--json", cwd=empty)
+    assert impure.code == 81
+    assert "features/shared.py:11: .mean()" in json.loads(impure.out)["proofs"][0]["detail"]
     examined = checks(installed.score("doctor", "--json", cwd=mine / "cron"))
     assert [each for each in examined.values() if each["ok"] is False] == []
     assert f"the project {mine}" in examined["settings"]["detail"]

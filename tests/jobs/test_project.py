@@ -193,6 +193,13 @@ def test_an_empty_project_option_is_refused_and_never_our_own_jobs(world: World)
     assert "names no folder" in done.err
 
 
+def test_a_project_that_is_named_after_the_command_is_told_where_to_stand(world: World, tmp_path: Path) -> None:
+    done = world.run("runs", "--project", str(tmp_path))
+
+    assert done.code == 2
+    assert "it stands before the command: score --project DIR COMMAND" in done.err
+
+
 def test_the_demonstration_is_not_mixed_into_a_project(world: World, tmp_path: Path) -> None:
     done = world.run("--project", str(with_job(tmp_path / "p")), "demo")
 
