@@ -268,6 +268,26 @@ def test_what_is_wrong_in_a_projects_module_is_said_with_its_file_and_line(
     assert "NameError" in (mine / "var" / "log" / "score.log").read_text()
 
 
+def test_a_bug_in_the_features_of_one_job_does_not_stop_the_night_of_another(installed: Installed, mine: Path) -> None:
+    """The broken one comes first, by its name; it is told of all the same."""
+    for there, here in (("jobs/visits.toml", "jobs/again.toml"), ("models/visits.toml", "models/again.toml")):
+        text = (mine / there).read_text(encoding="utf-8")
+        (mine / here).write_text(text.replace('features = "exact"', 'features = "again"'), encoding="utf-8")
+    shutil.copytree(mine / "sql" / "visits", mine / "sql" / "again")
+    path = mine / "features" / "again.py"
+    shutil.copy(mine / "features" / "exact.py", path)
+    released(installed, mine)
+    assert installed.score("train", "--as-of", TRAINED, cwd=mine).code == 0
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('tables["attendance"]', 'tables["no such table"]'), encoding="utf-8")
+    line = 1 + text[: text.index('tables["attendance"]')].count("\n")
+    done = installed.score("run", "--as-of", NIGHT, cwd=mine)
+
+    assert (done.code, f"a bug in {path}:{line}: KeyError" in done.err) == (70, True), done.err
+    published = installed.score("sql", "SELECT job, CAST(as_of AS VARCHAR) FROM runs", "--json", cwd=mine).out
+    assert ("visits" in published, "again" in published, NIGHT in published) == (True, False, True)
+
+
 def test_half_a_project_and_an_ignored_home_are_said(installed: Installed, mine: Path) -> None:
     (mine / ".git").mkdir()
     home = checks(installed.score("doctor", "--json", cwd=mine))["home"]
