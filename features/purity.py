@@ -77,6 +77,10 @@ _ATTRIBUTES: Mapping[str, str] = {
     **_each("SQLContext", _OPAQUE),
     **_each("environ", _CLOCK),
 }
+_OUTSIDE = """
+    _io asyncio builtins concurrent ctypes duckdb fileinput ftplib glob http logging mmap multiprocessing os pathlib
+    pickle posix requests runpy shelve shutil signal smtplib socket sqlite3 ssl subprocess sys tempfile threading urllib
+"""
 _KEEP_ORDER = frozenset({"group_by", "unique", "join", "partition_by"})
 
 
@@ -95,11 +99,22 @@ class Finding:
 
 def findings(source: str, path: str) -> tuple[Finding, ...]:
     """What is refused in the source of one module, by line; a waiver without a finding is one itself."""
+    tree = ast.parse(source, path)
     waived = _waivers(source)
-    found = {Finding(path, line, what, advice) for line, what, advice in _refused(ast.parse(source, path))}
+    found = {Finding(path, line, what, advice) for line, what, advice in _refused(tree)}
     kept = {finding for finding in found if finding.line not in waived}
     idle = waived - {finding.line for finding in found}
     return tuple(sorted(kept | {Finding(path, line, "waiver", "nothing is refused here: remove it") for line in idle}))
+
+
+def reaching_out(source: str, path: str) -> tuple[Finding, ...]:
+    """What of the findings would touch the disk, a terminal, the network or the process: no module may, once loaded."""
+    return tuple(each for each in findings(source, path) if each.advice == _DISK or _imports_outside(each))
+
+
+def _imports_outside(finding: Finding) -> bool:
+    what, _, module = finding.what.partition("import ")
+    return not what and module.partition(".")[0] in _OUTSIDE.split()
 
 
 def _waivers(source: str) -> set[int]:
@@ -116,8 +131,10 @@ def _refused(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
         match node:
             case ast.Import(names=names):
                 yield from _imported(node, [alias.name for alias in names])
-            case ast.ImportFrom(module=module):
-                yield from _imported(node, [module or "."])
+            case ast.ImportFrom(level=1):
+                pass  # of the same room, which is read too
+            case ast.ImportFrom(module=module, level=level):
+                yield from _imported(node, ["." * level + (module or "")])
             case ast.Call(func=ast.Attribute(attr=name)):
                 yield from _called(node, name)
             case ast.Call(func=ast.Name(id=name)) if name in _NAMES:

@@ -26,14 +26,16 @@ from jobs.options import (
     Wait,
     age_of,
     date_of,
+    folder_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import FrameType
 
     from jobs.definition import Job
     from jobs.exits import Failure
+    from jobs.project import Project
     from jobs.screen import Screen, Tell
     from jobs.settings import Settings, Told
     from jobs.steps.nights import Desk, Outcome
@@ -48,11 +50,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Score every night, keep what every score was made of, and show any past night again, to the bit.",
-    epilog="State lies in SCORE_HOME (default: var/), rows come from SCORE_WAREHOUSE (default: duckdb:/// and "
+    epilog="State lies in SCORE_HOME (default: var/, in a project the one in it), rows come from SCORE_WAREHOUSE (default: duckdb:/// and "
     "warehouse.duckdb in SCORE_HOME). SCORE_TODAY replaces the clock's date. New here? Try: score demo",
 )
 
 _SIGNALS: list[int] = []  # those that arrived, oldest first
+_NAMED: list[str] = []  # the folder that --project names in this call
 _STDERR = 2
 
 
@@ -67,11 +70,21 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def program(
     *,
-    version: Annotated[
+    project: Annotated[
+        str | None,
+        typer.Option(
+            parser=folder_of,
+            metavar="DIR",
+            help="Your own jobs: a folder with jobs/, sql/, features/ and models/. Default: SCORE_PROJECT, else the "
+            "project that the current folder lies in, else the program's own jobs.",
+        ),
+    ] = None,
+    version: Annotated[  # noqa: ARG001  its callback prints it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Score every night, keep what every score was made of, and show any past night again, to the bit."""
+    _NAMED[:] = [project] if project else []
 
 
 @app.command()
@@ -387,7 +400,7 @@ def doctor(job: JobName = None, *, json: Json = False) -> None:
     from jobs.screen import progress
 
     with progress() as tell:
-        diagnosis = examine(_settings, job, tell)
+        diagnosis = examine(_settings, _project(), job, tell)
     raise typer.Exit(show_diagnosis(_screen(as_json=json), diagnosis))
 
 
@@ -503,7 +516,8 @@ def call(arguments: Sequence[str]) -> int:
     """The exit code of one call; failures are printed, and whoever asked to be told how it went is told."""
     from jobs.telling.teller import Teller
 
-    teller = Teller(_told(), _clock, _screen(as_json=False).warn)
+    _NAMED.clear()
+    teller = Teller(_told(), _clock, _screen(as_json=False).warn, _project)
     try:
         arm(os.environ)
         code = app(args=list(arguments), prog_name="score", standalone_mode=False, obj=teller) or 0
@@ -555,8 +569,10 @@ def _write_trace(error: BaseException) -> str:
     import traceback
     from pathlib import Path
 
+    from jobs.settings import home_or_var
+
     text = f"{datetime.now(UTC).isoformat()}\n{''.join(traceback.format_exception(error))}\n"
-    for folder in (Path(os.environ.get("SCORE_HOME") or "var") / "log", Path(tempfile.gettempdir())):
+    for folder in (home_or_var(_environ()) / "log", Path(tempfile.gettempdir())):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / "score.log").open("a", encoding="utf-8") as file:
@@ -576,7 +592,18 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 def _settings() -> Settings:
     from jobs.settings import read_settings
 
-    return read_settings(os.environ, _clock)
+    return read_settings(_environ(), _clock)
+
+
+def _project() -> Project:
+    from jobs.settings import read_project
+
+    return read_project(_environ())
+
+
+def _environ() -> Mapping[str, str]:
+    """The environment, as the options before the command correct it."""
+    return {**os.environ, "SCORE_PROJECT": _NAMED[0]} if _NAMED else os.environ
 
 
 def _clock() -> datetime:
@@ -616,9 +643,10 @@ def _read() -> Home:
 
 
 def _jobs(name: str | None) -> list[Job]:
-    from jobs.definition import job_names, load_job
+    from jobs.definition import all_jobs, load_job
 
-    return [load_job(each) for each in ([name] if name else job_names())]
+    project = _project()
+    return [load_job(name, project)] if name else all_jobs(project)
 
 
 def _in_use(name: str | None, home: Home) -> list[Job]:
@@ -653,5 +681,5 @@ def _finish(context: typer.Context, as_json: bool, outcomes: Sequence[Outcome]) 
     from jobs.steps.reports import show_outcomes
     from jobs.telling.figures import figures_of, lines_of
 
-    _teller(context).done(figures_of(outcomes), lines_of(outcomes))
+    _teller(context).done(figures_of(outcomes, _project()), lines_of(outcomes))
     raise typer.Exit(show_outcomes(_screen(as_json=as_json), outcomes))

@@ -5,28 +5,27 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from features.clock import Cutoff, ZoneUnknown, zone
 from jobs.availability import Columns, PolicyRefused, read_policy
 from jobs.days import Calendar
+from jobs.project import OURS
 from jobs.queries.released import find_queries, require_unedited
 from jobs.store.home import safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import date
+    from pathlib import Path
 
     import polars as pl
 
     from features.contract import FeatureSet
+    from jobs.project import Project
     from jobs.queries.check import Query
     from models.parameters import Parameters
 
-_HERE = Path(__file__).parent
 _MOST_DAYS = 36_500
 _LABELS = 2
 _ROWS_LEAST, _ROWS_MOST = 0.6, 1.6
@@ -109,7 +108,7 @@ class Edition:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job, as its files declare it; the files of SQL, features and models are read when a step needs them.
+    """One job of a project, as its files declare it; SQL, features and parameters are read when a step needs them.
 
     `features_module` and `sql_versions` are those of the edition that it stands in, at first the current one, which
     leads `editions`.
@@ -131,6 +130,7 @@ class Job:
     sql_folder: Path
     models_folder: Path
     words: Words = Words()
+    project: Project = OURS
 
     def cutoff(self, as_of: date) -> Cutoff:
         """The as-of and the instant that it begins in."""
@@ -144,10 +144,14 @@ class Job:
 
     def features(self) -> FeatureModule:
         """The job's feature module."""
-        name = f"features.{self.features_module}"
-        if find_spec(name) is None:
-            raise JobRefused(f"job `{self.name}`: `features` names {name}, and there is no such module")
-        return cast("FeatureModule", import_module(name))
+        from jobs.modules import load_features  # noqa: PLC0415  what only reads job files need not load features
+
+        found = load_features(self.project, self.features_module)
+        if found is None:
+            raise JobRefused(
+                f"job `{self.name}`: `features` names features.{self.features_module}, and there is no such module"
+            )
+        return cast("FeatureModule", found)
 
     def parameters(self) -> Parameters:
         """The job's model parameters."""
@@ -163,35 +167,42 @@ class Job:
         return as_of - timedelta(days=self.horizon_days + self.label_delay_days)
 
 
-def sql_root() -> Path:
-    """The folder of versioned SQL: inside the installed package, else beside it in a checkout."""
-    inside = _HERE / "sql"
-    return inside if inside.is_dir() else _HERE.parent / "sql"
+def job_names(project: Project = OURS) -> tuple[str, ...]:
+    """The jobs that a project has, by name."""
+    return tuple(sorted(path.stem for path in project.jobs.glob("*.toml")))
 
 
-def job_names() -> tuple[str, ...]:
-    """The jobs that there are, by name."""
-    return tuple(sorted(path.stem for path in _HERE.glob("*.toml")))
+def all_jobs(project: Project) -> list[Job]:
+    """Every job of a project, by name.
+
+    Raises:
+        JobMissing: if it has none; else as `load_job`.
+    """
+    names = job_names(project)
+    if not names:
+        raise JobMissing(f"{project} has no job: there is no TOML in {project.jobs}")
+    return [load_job(name, project) for name in names]
 
 
-def load_job(name: str) -> Job:
-    """The job of that name.
+def load_job(name: str, project: Project = OURS) -> Job:
+    """The job of that name in a project.
 
     Raises:
         JobMissing: if there is none.
         JobRefused: if its TOML lacks something, has something unknown, or has it in another type.
     """
-    path = _HERE / f"{safe_name(name)}.toml"
+    path = project.jobs / f"{safe_name(name)}.toml"
     if not path.is_file():
-        raise JobMissing(f"there is no job `{name}`; there is {', '.join(job_names()) or 'none'}")
+        there = ", ".join(job_names(project)) or "none"
+        raise JobMissing(f"there is no job `{name}`{f' in {project}' if project.folder else ''}; there is {there}")
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise JobRefused(f"{path}: not UTF-8") from None
-    return parse_job(name, text, str(path))
+    return parse_job(name, text, str(path), project)
 
 
-def parse_job(name: str, text: str, path: str) -> Job:
+def parse_job(name: str, text: str, path: str, project: Project = OURS) -> Job:
     """The job that a TOML text declares; errors as `load_job`."""
     if name in _RESERVED or name.endswith(("_latest", "_history")):
         raise JobRefused(f"{path}: no job can be called {name}: a relation or a lock of that name is ours; rename it")
@@ -227,13 +238,14 @@ def parse_job(name: str, text: str, path: str) -> Job:
             rows_least=scoring.share("rows_least", _ROWS_LEAST),
             rows_most=scoring.multiple("rows_most", _ROWS_MOST),
         ),
-        sql_folder=sql_root() / name,
-        models_folder=_HERE.parent / "models",
+        sql_folder=project.sql / name,
+        models_folder=project.models,
         words=Words(
             things=words.text("things", "rows"),
             happened=words.texts("happened", ()),
             unit=words.text("unit", ""),
         ),
+        project=project,
     )
     training.nothing_else()
     scoring.nothing_else()

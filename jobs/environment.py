@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING
 from models.engine import ENGINE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jobs.project import Project
     from jobs.store.documents import Json
 
 LIBRARIES = ("dataframely", "duckdb", "lightgbm", "numpy", "polars", "pyarrow", "rescore", "sqlglot", "tzdata")
 _HERE = Path(__file__).parent
+_PACKAGES = ("features", "jobs", "models")
 _ARITHMETIC = re.compile(r"sse|ssse|pni|avx|fma|f16c|bmi|amx|asimd|neon|sve|fp")
 
 
@@ -37,9 +41,17 @@ def processor() -> dict[str, Json]:
     return {"cpu": _cpu_features(), "libc": " ".join(platform.libc_ver()).strip()}
 
 
-def code() -> dict[str, Json]:
-    """One digest a package of ours, over the names and bytes of its modules in order."""
-    return {f"code_{name}": _code_sha256(_HERE.parent / name) for name in ("features", "jobs", "models")}
+def code(project: Project) -> dict[str, Json]:
+    """One digest a package of ours, over the names and bytes of its modules in order; and one a room of a project."""
+    ours: dict[str, Json] = {f"code_{name}": _sha256(_HERE.parent / name, "*.py") for name in _PACKAGES}
+    return {**ours, **_of_project(project)}
+
+
+def _of_project(project: Project) -> dict[str, Json]:
+    """A digest over the modules and the TOMLs of each room; its SQL is fingerprinted with each snapshot."""
+    if project.folder is None:
+        return {}
+    return {f"project_{name}": _sha256(project.folder / name, "*.py", "*.toml") for name in _PACKAGES}
 
 
 def _cpu_features() -> str:
@@ -53,28 +65,37 @@ def _cpu_features() -> str:
     return " ".join(sorted(name for name in names if _ARITHMETIC.match(name)))
 
 
-def _code_sha256(package: Path) -> str:
+def _sha256(package: Path, *patterns: str) -> str:
     digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
+    for path in sorted(path for pattern in patterns for path in package.rglob(pattern) if path.is_file()):
         content = path.read_bytes()
-        digest.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode())
+        digest.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode(errors="surrogateescape"))
         digest.update(content)
     return digest.hexdigest()
 
 
-def host() -> dict[str, Json]:
-    """What no result may depend on, for whoever looks for a cause: host, process, cores."""
-    return {"cores": os.cpu_count(), "host": platform.node(), "pid": os.getpid()}
+def host(project: Project) -> dict[str, Json]:
+    """What no result may depend on, for whoever looks for a cause: host, process, cores, where the jobs' files lie."""
+    there: dict[str, Json] = {"cores": os.cpu_count(), "host": platform.node(), "pid": os.getpid()}
+    return {**there, "project": str(project.folder)} if project.folder else there
 
 
-def lock_file() -> bytes:
-    """The lock file that this code was installed from: inside the package, else beside it; empty if there is none."""
-    for place in (_HERE / "uv.lock", _HERE.parent / "uv.lock"):
+def lock_file(project: Project) -> bytes:
+    """The lock file of a project, else the one that this code was installed from; empty if there is none.
+
+    Ours lies inside the package, or beside it in a checkout.
+    """
+    for place in (*_own_lock(project), _HERE / "uv.lock", _HERE.parent / "uv.lock"):
         if place.is_file():
             return place.read_bytes()
     return b""
 
 
-def lock_sha256() -> str:
+def _own_lock(project: Project) -> Iterator[Path]:
+    if project.folder:
+        yield project.folder / "uv.lock"
+
+
+def lock_sha256(project: Project) -> str:
     """SHA-256 of the lock file."""
-    return hashlib.sha256(lock_file()).hexdigest()
+    return hashlib.sha256(lock_file(project)).hexdigest()

@@ -43,6 +43,13 @@ def age_of(given: str | float) -> float:
     return int(matched[1]) * {"h": 3600.0, "d": 86_400.0}[matched[2]]
 
 
+def folder_of(text: str) -> str:
+    """A folder's path; an empty one, as an unset variable of a shell gives it, is none."""
+    if not text.strip():
+        raise typer.BadParameter("it names no folder")
+    return text
+
+
 def sentence_of(text: str) -> str:
     """One line that says something."""
     line = " ".join(text.split())

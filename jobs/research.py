@@ -6,9 +6,9 @@
     scores = score(features, model)
     scores_digest(scores)
 
-Like `jobs/cli.py` this is an edge: SCORE_HOME, SCORE_WAREHOUSE, SCORE_TODAY, SCORE_THREADS and the clock are read
-here, at each call; `home=` and `warehouse=` stand in for the first two. Days are dates, or texts such as 2013-09-05.
-A failure is the exception whose one line the command line would print.
+Like `jobs/cli.py` this is an edge: SCORE_HOME, SCORE_WAREHOUSE, SCORE_PROJECT, SCORE_TODAY, SCORE_THREADS, the current
+folder and the clock are read here, at each call; `home=` and `warehouse=` stand in for the first two. Days are dates,
+or texts such as 2013-09-05. A failure is the exception whose one line the command line would print.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from jobs.definition import Job, load_job
 from jobs.editions import edition_of, edition_that_took
 from jobs.evidence.golden import Ready, ready
 from jobs.options import threads_of
-from jobs.settings import SettingRefused, Settings, read_settings
+from jobs.settings import SettingRefused, Settings, read_project, read_settings
 from jobs.steps.begun import require_begun
 from jobs.steps.evaluating import quality_of, what_happened
 from jobs.steps.inventory import NothingPublished, query_failure, require_published
@@ -187,7 +187,7 @@ def open_snapshot(
         ObjectDamaged, ObjectMissing: if a stored file is not what was written.
         SnapshotMissing: if no snapshot of the night has that digest.
     """
-    found, night, settings = load_job(job), _day(as_of), _settings(home, warehouse)
+    found, night, settings = _job(job), _day(as_of), _settings(home, warehouse)
     if fresh:
         return OpenSnapshot(found, *read_fresh(found, settings, open_home(settings.home), night))
     require_begun(found, settings, night)
@@ -247,7 +247,7 @@ def load_model(
         GoldenRowsDiffer, GoldenNightDiffers: if it does not give here what it gave when it was trained.
         ObjectDamaged, ObjectMissing: if a file of it is not what was written.
     """
-    found, settings = load_job(job), _settings(home)
+    found, settings = _job(job), _settings(home)
     at = read_home(settings.home)
     night = _day(as_of) if as_of is not None else settings.today(found.calendar)
     return _loaded(found, at, read_version(at, job, version or read_chain(at, job).champion(night)))
@@ -273,7 +273,7 @@ def train(
         LabelsMissing, NightsMissing: if there is too little to learn from.
         ParametersRefused: if a change names what cannot be tuned, or is out of bounds.
     """
-    found, settings = load_job(job), _settings(home, warehouse)
+    found, settings = _job(job), _settings(home, warehouse)
     parameters = change_parameters(found.parameters(), changes or {})
     at = open_home(settings.home)
     trained = train_version(found, settings, at, _day(as_of), threads=_threads(), parameters=parameters)
@@ -352,7 +352,7 @@ def labels(
     Example:
         labels("flight_delay", "2013-09-05")["label"].value_counts()
     """
-    found, settings = load_job(job), _settings(home, warehouse)
+    found, settings = _job(job), _settings(home, warehouse)
     return what_happened(found, settings, open_home(settings.home), _days(nights))
 
 
@@ -373,7 +373,7 @@ def evaluate(
         NotOneNight: if a model scored something twice.
         NothingHappened: if the warehouse knows no outcome yet.
     """
-    found, settings = load_job(job), _settings(home, warehouse)
+    found, settings = _job(job), _settings(home, warehouse)
     at = open_home(settings.home)
     _require_columns(scores, *found.key, "as_of", "score", "raw_score", "model_version")
     if scores.select("as_of", *found.key, "model_version").is_duplicated().any():
@@ -400,7 +400,7 @@ def published(
     Raises:
         NothingPublished: if there is nothing.
     """
-    found = load_job(job)
+    found = _job(job)
     relation = f'"{job}_history"' if history else f'"{job}"'
     night = "WHERE as_of = $as_of" if as_of is not None else ""
     order = ", ".join(f'"{name}"' for name in ("as_of", "scored_at", "run_id", *found.key))
@@ -419,7 +419,7 @@ def runs(job: str, *, home: str | Path | None = None) -> pl.DataFrame:
     Raises:
         NothingPublished: if there is none.
     """
-    return _ask(load_job(job), home, "FROM runs WHERE job = $job ORDER BY as_of, scored_at, run_id", {"job": job})
+    return _ask(_job(job), home, "FROM runs WHERE job = $job ORDER BY as_of, scored_at, run_id", {"job": job})
 
 
 def _ask(job: Job, home: str | Path | None, query: str, given: Mapping[str, object]) -> pl.DataFrame:
@@ -483,6 +483,11 @@ def _days(days: Day | Iterable[Day]) -> list[date]:
     if not found:
         raise DayRefused("there is no day to look at; name at least one")
     return found
+
+
+def _job(name: str) -> Job:
+    """The job of that name in the project that SCORE_PROJECT names, or that the current folder lies in."""
+    return load_job(name, read_project(os.environ))
 
 
 def _settings(home: str | Path | None, warehouse: str | None = None) -> Settings:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobs.project import OURS, Project, ProjectMissing, ProjectRefused, project_around, project_at
 from jobs.warehouse.addresses import (
     SILENCE_S,
     AddressRefused,
@@ -54,6 +55,7 @@ class Settings:
     pinned_today: date | None
     program: str
     told: Told = Told()
+    project: Project = OURS
 
     def today(self, calendar: Calendar) -> date:
         """The day that it is in the job's zone: SCORE_TODAY where it is set, else the clock's."""
@@ -65,15 +67,16 @@ def read_settings(environ: Mapping[str, str], clock: Callable[[], datetime]) -> 
 
     Raises:
         SettingRefused: naming the variable, and what it may hold; never a URL, which may hold a password.
+        ProjectMissing, ProjectRefused: as `read_project`.
     """
-    home = Path(environ.get("SCORE_HOME") or "var").absolute()
+    project = read_project(environ)
+    home = _home(environ, project)
     if "?" in str(home) or "\\" in str(home):
         raise SettingRefused(
             "SCORE_HOME holds a `?` or a backslash, which DuckDB does not take in the name of a file; choose another"
         )
     for name, path in (("SCORE_HOME", str(home)), ("SCORE_WAREHOUSE", environ.get("SCORE_WAREHOUSE") or "")):
-        if not path.isascii() and path.encode(errors="replace").decode() != path:
-            raise SettingRefused(f"{name} must be UTF-8; its bytes are of another encoding")
+        _require_utf8(name, path)
     return Settings(
         home=home,
         warehouse=_warehouse(environ, home),
@@ -82,7 +85,42 @@ def read_settings(environ: Mapping[str, str], clock: Callable[[], datetime]) -> 
         pinned_today=_today(environ.get("SCORE_TODAY") or ""),
         program="uv run score" if "UV" in environ else "score",  # which uv sets for what it runs
         told=read_told(environ),
+        project=project,
     )
+
+
+def read_project(environ: Mapping[str, str]) -> Project:
+    """The project that SCORE_PROJECT names, else the one that the current folder lies in, else the program's own jobs.
+
+    Raises:
+        ProjectMissing: if the folder that is named is not there.
+        ProjectRefused: if it is no whole project.
+    """
+    named = environ.get("SCORE_PROJECT")
+    if named:
+        _require_utf8("SCORE_PROJECT", named)
+        return project_at(Path(named).absolute())
+    try:
+        return project_around(Path.cwd())
+    except FileNotFoundError:  # the current folder was deleted
+        return OURS
+
+
+def home_or_var(environ: Mapping[str, str]) -> Path:
+    """The home, and `var/` where no project can be found: for a trace, which is written wherever it can be."""
+    try:
+        return _home(environ, read_project(environ))
+    except (OSError, ProjectMissing, ProjectRefused, SettingRefused):
+        return Path("var").absolute()
+
+
+def _home(environ: Mapping[str, str], project: Project) -> Path:
+    return Path(environ.get("SCORE_HOME") or (project.folder or Path()) / "var").absolute()
+
+
+def _require_utf8(name: str, path: str) -> None:
+    if not path.isascii() and path.encode(errors="replace").decode() != path:
+        raise SettingRefused(f"{name} must be UTF-8; its bytes are of another encoding")
 
 
 def read_told(environ: Mapping[str, str]) -> Told:

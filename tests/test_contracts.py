@@ -520,7 +520,7 @@ def test_what_was_kept_is_replayed_whatever_the_threshold_is_now(world: World, m
     world.sql(NEW.format(column="carrier", day="2013-04-13", rows=1))
     world.sql(NEW.format(column="carrier", day="2013-04-14", rows=1))
     world.run("run", "--as-of", "2013-04-13")
-    strict: Callable[[str], Job] = lambda name: replace(load_job(name), scoring=Scoring(0.0))  # noqa: E731
+    strict: Callable[..., Job] = lambda name, *_: replace(load_job(name), scoring=Scoring(0.0))  # noqa: E731
     monkeypatch.setattr("jobs.definition.load_job", strict)
 
     assert world.run("verify", "--all").code == 0

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from jobs.definition import Job
+    from jobs.project import Project
     from jobs.store.documents import Json
     from jobs.store.home import Home
     from jobs.store.runs import Run
@@ -111,9 +112,9 @@ def unlike(a: Side, b: Side) -> Unlike:
     return {part: names for part, names in other.items() if names}
 
 
-def here() -> dict[str, Json]:
+def here(project: Project) -> dict[str, Json]:
     """The environment of this process, under the names that `recorded` uses."""
-    return {**environment(), **processor(), **code(), "lock": lock_sha256()}
+    return {**environment(), **processor(), **code(project), "lock": lock_sha256(project)}
 
 
 def recorded(execution: Mapping[str, Json]) -> dict[str, Json]:

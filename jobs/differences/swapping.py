@@ -215,7 +215,7 @@ def waypoints(bench: Bench) -> tuple[Waypoint, ...]:
     a, b = bench.a, bench.b
     model_a, model_b = a.run.inputs.model_version, b.run.inputs.model_version
     new_rows = NEW_ROWS if a.run.inputs.as_of == b.run.inputs.as_of else ANOTHER_NIGHT
-    here, builds = differing.here(), bench.job.features().FEATURE_SET.fingerprint
+    here, builds = differing.here(bench.job.project), bench.job.features().FEATURE_SET.fingerprint
 
     def environment(side: Side) -> object:
         return side.run.run_id if side.environment is None else side.environment  # what is not known is like nothing

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jobs.definition import Job
+    from jobs.project import Project
     from jobs.queries.check import Query
     from jobs.settings import Settings
     from jobs.store.documents import Json
@@ -29,6 +30,7 @@ class Patient:
     """What is known of the machine so far: what each check leaves for those after it."""
 
     read_settings: Callable[[], Settings]
+    project: Project
     names: tuple[str, ...]
     said: Settings | None = None
     place: Home | None = None

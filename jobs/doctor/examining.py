@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from jobs.doctor.checking import Check
+    from jobs.project import Project
     from jobs.screen import Tell
     from jobs.settings import Settings
     from jobs.store.documents import Json
@@ -31,16 +32,16 @@ if TYPE_CHECKING:
 BUG = 70
 
 
-def examine(read_settings: Callable[[], Settings], job: str | None, tell: Tell) -> Diagnosis:
+def examine(read_settings: Callable[[], Settings], project: Project, job: str | None, tell: Tell) -> Diagnosis:
     """Look at the machine, at one job or all that are in use, and at what analysts see.
 
     Raises:
         JobMissing, NameRefused: if there is no such job.
     """
-    if job is not None and job not in job_names():
-        load_job(job)
-    patient = Patient(read_settings, (job,) if job else job_names())
-    return Diagnosis(_environment(), tuple(_findings(patient, _rounds(patient, job), tell)))
+    if job is not None and job not in job_names(project):
+        load_job(job, project)
+    patient = Patient(read_settings, project, (job,) if job else job_names(project))
+    return Diagnosis(_environment(project), tuple(_findings(patient, _rounds(patient, job), tell)))
 
 
 def _rounds(patient: Patient, job: str | None) -> Iterator[tuple[str, Sequence[Check]]]:
@@ -79,11 +80,11 @@ def _not_looked_at(check: Check, job: str, why: str) -> Finding:
     return Finding(check.name, job, ok=None, detail=f"not looked at: {why}")
 
 
-def _environment() -> dict[str, Json]:
+def _environment(project: Project) -> dict[str, Json]:
     """All that a result may depend on, and the machine; what is not installed is said by a check."""
     try:
         found = environment()
     except PackageNotFoundError as error:
         found = {str(error.name): None}
-    there: dict[str, Json] = {**found, **processor(), **code(), "lock": lock_sha256()}
-    return {**there, "platform": platform.platform(), **host()}
+    there: dict[str, Json] = {**found, **processor(), **code(project), "lock": lock_sha256(project)}
+    return {**there, "platform": platform.platform(), **host(project)}

@@ -32,6 +32,7 @@ from jobs.warehouse.opening import examine_warehouse
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from jobs.definition import Job
     from jobs.doctor.checking import Patient
 
 _DAY = timedelta(days=1)
@@ -49,7 +50,7 @@ class ClockWrong(Exception):
 
 def definition(patient: Patient, name: str) -> str:
     """The job's TOML, its feature module and its parameters can be used."""
-    job = load_job(name)
+    job = load_job(name, patient.project)
     sets = [each.features().FEATURE_SET for each in editions_of(job)]
     parameters, features = job.parameters(), sets[0]
     patient.jobs[name] = job
@@ -149,7 +150,7 @@ def golden(patient: Patient, name: str) -> str:
 def scores(patient: Patient, _job: str) -> str | NotYet:
     """Analysts see what the events say, can read it, and cannot write it."""
     found = patient.home
-    jobs = [load_job(name) for name in job_names()]
+    jobs = _all_jobs(patient)
     chains = [read_chain(found, job.name) for job in jobs]
     path = found.published
     if not path.is_file() and not any(chain.first_shown() for chain in chains):
@@ -171,13 +172,17 @@ def score_tables(patient: Patient, _job: str) -> str | NotYet:
         return "none on a server; analysts open scores.duckdb"
     from jobs.warehouse.servers.score_tables import examine_tables  # noqa: PLC0415  a file needs no driver
 
-    jobs = [load_job(name) for name in job_names()]
+    jobs = _all_jobs(patient)
     if not all(is_free(found.lock(job.name)) for job in jobs):
         return NotYet("a job is being worked on")
     missing = examine_tables(address, found, jobs)
     if missing:
         raise ViewsBehind(f"{address}: schema scores lacks {missing} publications; they are added by: score run")
     return f"{address}: schema scores shows what the events say"
+
+
+def _all_jobs(patient: Patient) -> list[Job]:
+    return [load_job(name, patient.project) for name in job_names(patient.project)]
 
 
 def _count(path: Path, job: str) -> int:

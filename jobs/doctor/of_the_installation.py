@@ -12,6 +12,7 @@ from jobs.environment import lock_file
 
 if TYPE_CHECKING:
     from jobs.doctor.checking import Patient
+    from jobs.project import Project
 
 _INSTALL = "install them again: pip install --require-hashes -r requirements-runtime.txt"
 
@@ -20,9 +21,9 @@ class InstallationDiffers(Exception):
     """What is installed is not what the lock file says, or does not load."""
 
 
-def packages(_patient: Patient, _job: str) -> str:
+def packages(patient: Patient, _job: str) -> str:
     """Every locked package that is installed has the locked version."""
-    locked = _locked()
+    locked = _locked(patient.project)
     found = {name: _installed(name) for name in locked}
     others = [
         f"{name} {found[name] or 'is missing'} (locked: {', '.join(sorted(versions))})"
@@ -36,10 +37,10 @@ def packages(_patient: Patient, _job: str) -> str:
     return f"{sum(1 for each in found.values() if each)} packages as in the lock file"
 
 
-def _locked() -> dict[str, tuple[set[str], bool]]:
+def _locked(project: Project) -> dict[str, tuple[set[str], bool]]:
     """The locked versions of every package that runs here, and whether we ourselves import it."""
     try:
-        locked = tomllib.loads(lock_file().decode())["package"]
+        locked = tomllib.loads(lock_file(project).decode())["package"]
         [ours] = (each for each in locked if each["name"] == "rescore")
     except (ValueError, KeyError):
         raise InstallationDiffers("there is no lock file with the installed code; install rescore again") from None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobs.doctor.checking import Patient
+    from jobs.project import Project
     from jobs.store.home import Home
 
 _MB = 1_000_000
@@ -91,7 +92,7 @@ def disk(patient: Patient, _job: str) -> str:
     found = patient.home
     there = _existing(found.root)
     free_mb = shutil.disk_usage(there).free // _MB
-    night_mb = -(-sum(_newest_bytes(found, name) for name in job_names()) // _MB)
+    night_mb = -(-sum(_newest_bytes(found, name) for name in job_names(patient.project)) // _MB)
     least_mb = max(_LEAST_FREE_MB, _NIGHTS_FREE * night_mb)
     if free_mb < least_mb:
         raise DiskTooSmall(
@@ -196,16 +197,16 @@ def readers(patient: Patient, _job: str) -> str:
     umask = _umask()
     if umask & _OTHERS_READ == _OTHERS_READ:
         raise OwnerWrong(f"with the umask {umask:04o} nobody else can read what this process writes; set it to 0022")
-    for path in _newest_published(found):
+    for path in _newest_published(found, patient.project):
         if not path.stat().st_mode & (_OTHERS_ENTER if path.is_dir() else _OTHERS_READ):
             raise OwnerWrong(f"{path} can be read by its owner only, and analysts' views read it; chmod go+rX {path}")
     who = "others" if not umask & 0o004 else f"its group ({_group(os.getegid())}) only"
     return f"written by {_user(os.geteuid())}, to be read by {who}"
 
 
-def _newest_published(found: Home) -> Iterator[Path]:
+def _newest_published(found: Home, project: Project) -> Iterator[Path]:
     """The newest run's scores of each job, and the folders above them."""
-    for folder in (folder for name in job_names() for folder in kept_runs(found, [name])[-1:]):
+    for folder in (folder for name in job_names(project) for folder in kept_runs(found, [name])[-1:]):
         yield from (each for each in reversed(folder.parents) if each.is_relative_to(found.root))
         yield from (folder, *folder.glob("scores.parquet"))
 

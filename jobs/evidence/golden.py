@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobs.definition import Job
+    from jobs.project import Project
     from jobs.store.documents import Json
     from jobs.store.home import Home
     from jobs.store.registry import ModelVersion
@@ -85,7 +86,7 @@ def ready(job: Job, home: Home, version: ModelVersion) -> Ready:
         ObjectDamaged, ObjectMissing: if a file of the version is not what was written.
     """
     model = load_model(home, version)
-    differences = other_environment(home, version)
+    differences = other_environment(job.project, home, version)
     require_golden_rows(job, home, version, model.only(LIGHTGBM), differences)
     model = model.proven_by(lambda by_kernel: require_golden_rows(job, home, version, by_kernel, differences))
     proven_by = [f"{version.golden.rows:,} golden rows"]
@@ -95,14 +96,14 @@ def ready(job: Job, home: Home, version: ModelVersion) -> Ready:
     return Ready(model, differences, tuple(proven_by))
 
 
-def other_environment(home: Home, version: ModelVersion) -> Differences:
+def other_environment(project: Project, home: Home, version: ModelVersion) -> Differences:
     """What is another here than where the version was trained: name to what it was there and what it is here."""
     trained = read_training_record(home, version)
     there = {**version.environment, "lock": version.lock_sha256}
     for name in ("processor", "code"):
         part = trained.get(name)
         there |= part if isinstance(part, dict) else {}
-    here: dict[str, Json] = {**environment(), "lock": lock_sha256(), **processor(), **code()}
+    here: dict[str, Json] = {**environment(), "lock": lock_sha256(project), **processor(), **code(project)}
     return {
         name: (there.get(name), here.get(name))
         for name in sorted(there.keys() | here.keys())

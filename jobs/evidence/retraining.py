@@ -71,7 +71,7 @@ def retrain_version(job: Job, home: Home, name: str, threads: int) -> Retrained:
     try:
         version = read_version(home, job.name, name)
         difference = _difference(job, home, version, threads)
-        others = other_environment(home, version)
+        others = other_environment(job.project, home, version)
     except known_failures() as error:
         failure = failure_of(error)
         if failure is None:

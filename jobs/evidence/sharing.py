@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Any
 from jobs.definition import load_job
 from jobs.evidence.stages import Proven
 from jobs.evidence.verifying import Verdict, verify_run
+from jobs.project import Project
 from jobs.store.home import Home
 from jobs.warehouse.engine import use_threads
 
@@ -72,9 +73,12 @@ class Replayer:
 
 
 def verify_apart(
-    home: Home, folders: Sequence[Path], processes: int, environ: Mapping[str, str], tell: Tell
+    project: Project, home: Home, folders: Sequence[Path], processes: int, environ: Mapping[str, str], tell: Tell
 ) -> list[Verdict]:
-    """The verdict about each run, in the order of their folders, from so many processes; errors as `Replayer.ask`."""
+    """The verdict about each run of a project's jobs, in the order of their folders, from so many processes.
+
+    Errors as `Replayer.ask`.
+    """
     shares = _shares(len(folders), processes)
     answers: SimpleQueue[tuple[int, Verdict | Exception]] = SimpleQueue()
     lock, verdicts = Lock(), dict[int, Verdict]()
@@ -89,7 +93,8 @@ def verify_apart(
 
     with ExitStack() as started:
         for share in shares:
-            Thread(target=work, args=(started.enter_context(_replayer(home, environ)), share), daemon=True).start()
+            replayer = started.enter_context(_replayer(project, home, environ))
+            Thread(target=work, args=(replayer, share), daemon=True).start()
         while len(verdicts) < len(folders):
             tell(f"replaying {len(folders)} runs in {processes} processes", len(verdicts) / len(folders))
             place, answer = answers.get()
@@ -115,11 +120,11 @@ def _next(own: deque[int], shares: Sequence[deque[int]], lock: Lock) -> int | No
 
 
 @contextmanager
-def _replayer(home: Home, environ: Mapping[str, str]) -> Iterator[Replayer]:
-    """A process that replays runs of a home; it is ended however this ends, in the middle of a replay too."""
+def _replayer(project: Project, home: Home, environ: Mapping[str, str]) -> Iterator[Replayer]:
+    """A process that replays runs of a project's jobs; it is ended however this ends, in the middle of a replay too."""
     packages = os.pathsep.join([str(_PACKAGES), *filter(None, [environ.get("PYTHONPATH")])])
     with subprocess.Popen(  # noqa: S603  of this program's own words
-        [sys.executable, "-P", "-m", "jobs.evidence.sharing", str(home.root)],
+        [sys.executable, "-P", "-m", "jobs.evidence.sharing", str(home.root), str(project.folder or "")],
         env={**environ, **_ONE_THREAD, "PYTHONPATH": packages},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -148,12 +153,12 @@ def _verdict(answer: Mapping[str, Any]) -> Verdict:
 def main() -> None:
     """Answer every folder on stdin with a verdict on stdout."""
     use_threads(1)
-    home, proven = Home(Path(sys.argv[1])), Proven()
+    home, project, proven = Home(Path(sys.argv[1])), Project(Path(sys.argv[2]) if sys.argv[2] else None), Proven()
     answers, sys.stdout = sys.stdout, sys.stderr  # nothing else may get in between
     for line in sys.stdin:
         folder = Path(json.loads(line))
         try:
-            answer = asdict(verify_run(load_job(folder.parent.parent.name), home, folder, proven))
+            answer = asdict(verify_run(load_job(folder.parent.parent.name, project), home, folder, proven))
         except Exception:  # noqa: BLE001  who asked raises it, and has a place for the trace
             answer = {"bug": traceback.format_exc()}
         answers.write(f"{json.dumps(answer)}\n")

@@ -186,7 +186,7 @@ def _read_version(replay: Replay) -> tuple[ModelVersion, Model, Differences]:
         raise ObjectMissing(f"{gone}; restore it from a backup") from None
     model = load_model(replay.home, version)
     read_lock_file(replay.home, version)
-    return version, model, other_environment(replay.home, version)
+    return version, model, other_environment(replay.job.project, replay.home, version)
 
 
 def replay_golden_rows(replay: Replay) -> None:

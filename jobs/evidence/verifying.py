@@ -66,7 +66,7 @@ class Choice:
 def verify_runs(
     jobs: Sequence[Job], home: Home, choice: Choice, threads: int, environ: Mapping[str, str], tell: Tell
 ) -> list[Verdict]:
-    """Replay runs; the verdicts stand in the order in which they were named, else by job, as-of and id.
+    """Replay runs of the jobs of a project; the verdicts stand in the order of the names, else by job, as-of and id.
 
     Many of them are replayed by as many processes, of this environment, as there may be threads.
 
@@ -81,7 +81,7 @@ def verify_runs(
     if processes > 1:
         from jobs.evidence.sharing import verify_apart  # noqa: PLC0415  few replays need no other process
 
-        return verify_apart(home, chosen, processes, environ, tell)
+        return verify_apart(jobs[0].project, home, chosen, processes, environ, tell)
     proven, verdicts = Proven(), []
     for done, folder in enumerate(chosen):
         job, as_of = folder.parent.parent.name, folder.parent.name

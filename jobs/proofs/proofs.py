@@ -9,7 +9,6 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -17,6 +16,7 @@ import time_machine
 
 from features.purity import findings
 from jobs.evidence.golden import other_environment, require_golden_night, require_golden_rows, side_by_side
+from jobs.project import OURS
 from jobs.proofs.poison import poison_events, poison_knowledge
 from jobs.proofs.trial import DoesNotHold, require_same_frame, require_same_scores, require_same_snapshot
 from jobs.proofs.witness import Task, Testimony, ask, testimony_of_scores
@@ -34,8 +34,8 @@ from models.parameters import Parameters
 from models.training import train_again
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from importlib.resources.abc import Traversable
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from jobs.proofs.poison import Edge
     from jobs.proofs.sources import Source
@@ -68,29 +68,25 @@ class Proof:
 def golden(trial: Trial) -> str:
     """The model's golden rows give the same bits here, and its golden night the same features."""
     version = trial.version
-    differences = other_environment(trial.home, version)
+    differences = other_environment(trial.job.project, trial.home, version)
     require_golden_rows(trial.job, trial.home, version, trial.model, differences)
     require_golden_night(trial.job, trial.home, version, differences)
     rows = f"{version.golden.rows:,} rows and the night of {version.golden.night}, {len(version.features)} features"
     return f"{rows}: the same bits; {side_by_side(differences)}"
 
 
-def purity(_trial: Trial) -> str:
-    """No module of features reduces floats, leaves ties open, or reads a clock, a disk or a host."""
-    modules = sorted(_modules(resources.files("features"), "features"))
-    found = [str(one) for path, text in modules for one in findings(text, path)]
+def purity(trial: Trial) -> str:
+    """No module of features, of ours or of the project, reduces floats, leaves ties open, reads a clock or a disk."""
+    rooms = dict.fromkeys([OURS.features, trial.job.project.features])
+    modules = [(path, path.relative_to(room.parent)) for room in rooms for path in _sources(room)]
+    found = [str(one) for path, name in modules for one in findings(path.read_text(encoding="utf-8"), str(name))]
     if found:
         raise DoesNotHold(f"{len(found)} findings, the first: {found[0]}")
     return f"{len(modules)} modules of features read: no float reduction, no open tie, no clock, disk or host"
 
 
-def _modules(folder: Traversable, path: str) -> Iterator[tuple[str, str]]:
-    """Path and text of every module in a folder and those below it."""
-    for each in folder.iterdir():
-        if each.is_dir():
-            yield from _modules(each, f"{path}/{each.name}")
-        elif each.name.endswith(".py"):
-            yield f"{path}/{each.name}", each.read_text(encoding="utf-8")
+def _sources(room: Path) -> list[Path]:
+    return sorted(path for path in room.rglob("*.py") if path.is_file())
 
 
 def row_order(trial: Trial) -> str:
@@ -165,6 +161,7 @@ def _testimony(trial: Trial, settings: Mapping[str, str], count: int, umask: int
     folder.mkdir(exist_ok=True)
     address = trial.settings.warehouse
     task = Task(
+        project=str(trial.job.project.folder or ""),
         job=trial.job.name,
         as_of=trial.as_of.isoformat(),
         model_version=trial.version.version,
@@ -272,7 +269,7 @@ def training(trial: Trial) -> str:
     counted = f"{rows.frame.height:,} rows, {parameters.rounds} rounds, with {' and '.join(map(str, texts))} threads"
     if one == read_model_text(trial.home, version):
         return f"{counted}: the same text, the one that is kept"
-    differences = other_environment(trial.home, version)
+    differences = other_environment(trial.job.project, trial.home, version)
     if not differences:
         raise DoesNotHold(f"{counted}: the same text twice, but not the one that is kept")
     return f"{counted}: the same text; not the kept one, for the environment is another ({side_by_side(differences)})"

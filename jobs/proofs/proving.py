@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from jobs.definition import Job
+    from jobs.project import Project
     from jobs.proofs.proofs import Proof
     from jobs.screen import Tell
     from jobs.settings import Settings
@@ -98,7 +99,7 @@ def prove(
             findings.append(_finding(trial, proof))
     proven = Proven(job.name, as_of, version.version, tuple(findings), recorded=not only)
     if proven.recorded:
-        _record(home, settings, proven)
+        _record(job.project, home, settings, proven)
     return proven
 
 
@@ -124,12 +125,12 @@ def _finding(trial: Trial, proof: Proof) -> Finding:
     return Finding(proof.name, proof.claim, held=False, detail=detail)
 
 
-def _record(home: Home, settings: Settings, proven: Proven) -> None:
+def _record(project: Project, home: Home, settings: Settings, proven: Proven) -> None:
     """Keep the findings as a document, and an event that names it by its digest."""
     body: dict[str, Json] = {
         "as_of": proven.as_of.isoformat(),
         "at": settings.clock().isoformat(),
-        "environment": {**environment(), **processor(), **code(), "lock": lock_sha256()},
+        "environment": {**environment(), **processor(), **code(project), "lock": lock_sha256(project)},
         "findings": [
             {"claim": each.claim, "detail": each.detail, "held": each.held, "name": each.name}
             for each in proven.findings

@@ -23,6 +23,7 @@ from features.fitted import Fitted
 from jobs.definition import load_job
 from jobs.editions import edition_of
 from jobs.exits import failure_of
+from jobs.project import Project
 from jobs.settings import Settings
 from jobs.steps.scoring import build_night, load_model, raw_scores, scores_digest
 from jobs.steps.snapshots import take_snapshot
@@ -49,9 +50,11 @@ class WitnessFailed(Exception):
 class Task:
     """What a witness is asked: whose night, from where, with how many threads; `scratch` is a home of its own.
 
+    `project` is the folder of the job's project, or empty for the program's own jobs.
     `warehouse` is a path, or a server's URL with its password: it goes through a pipe, and nowhere else.
     """
 
+    project: str
     job: str
     as_of: str
     model_version: str
@@ -101,11 +104,12 @@ def testify(task: Task) -> Testimony:
     """Make the night in this process."""
     as_of = date.fromisoformat(task.as_of)
     use_threads(task.duckdb_threads)
+    project = Project(Path(task.project) if task.project else None)
     clock = partial(datetime.now, UTC)
     address = read_server_address(task.warehouse) if task.on_server else FileAddress(Path(task.warehouse))
-    settings = Settings(Path(task.home), address, clock(), clock, as_of, "score")
+    settings = Settings(Path(task.home), address, clock(), clock, as_of, "score", project=project)
     version = read_version(Home(settings.home), task.job, task.model_version)
-    job = edition_of(load_job(task.job), version)
+    job = edition_of(load_job(task.job, project), version)
     scratch = open_home(Path(task.scratch))
     snapshot = take_snapshot(job, settings, scratch, as_of).snapshot
     frame = build_night(job, read_tables(in_store(scratch), snapshot), as_of)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from jobs.days import Calendar
 from jobs.definition import job_names, load_job
 from jobs.evidence.verifying import verify_run
+from jobs.project import OURS
 from jobs.screen import say, table
 from jobs.steps.evaluating import NothingHappened, evaluate, with_labels
 from jobs.steps.nights import Desk, exit_code, run_nightly
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from jobs.definition import Job
     from jobs.evidence.verifying import Verdict
+    from jobs.project import Project
     from jobs.screen import Tell
     from jobs.settings import Settings
     from jobs.steps.nights import Outcome
@@ -43,6 +45,10 @@ WEEK = tuple(TRAINED_AS_OF + n * _DAY for n in range(7))
 _SAMPLE = Calendar("America/New_York")
 _HIGHEST = 10
 _OF_LOADING, _OF_A_JOB = 3, 18  # things told: of each job 3 for training, 7 nights, 7 replays, 1 comparison
+
+
+class DemoElsewhere(Exception):
+    """The demonstration was called in a user's project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,15 @@ class Demonstration:
         }
 
 
+def _require_ours(project: Project) -> None:
+    """Pass if no project would be mixed up with the demonstration's job, which is not in it."""
+    if project.folder:
+        raise DemoElsewhere(
+            f"the demonstration scores the program's own jobs, and this is {project}: call it in a folder of its own; "
+            "only the sample warehouse, for a job of yours: score demo --load-only"
+        )
+
+
 def load_demo(settings: Settings, until: date | None, tell: Tell) -> Loaded:
     """Build the sample warehouse where the settings say, or bring it forward to what was known before `until`."""
     end, address = _SAMPLE.cutoff(until) if until else None, settings.warehouse
@@ -127,8 +142,9 @@ def whole_demo(settings: Settings, until: date | None, threads: int, tell: Tell)
 
     Twice is once.
     """
+    _require_ours(settings.project)
     began = time.monotonic()
-    jobs = [load_job(name) for name in job_names()]
+    jobs = [load_job(name, OURS) for name in job_names(OURS)]
     tell, home = _counted(tell, _OF_LOADING + _OF_A_JOB * len(jobs)), open_home(settings.home)
     loaded = load_demo(settings, until, tell)
     nights = [night for night in WEEK if until is None or night <= until] or [until or TRAINED_AS_OF]

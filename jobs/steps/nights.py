@@ -397,12 +397,12 @@ def keep_scored(desk: Desk, scored: Scored, folder: Path, prepared: Ready) -> Ru
 def _execution(desk: Desk, scored: Scored, prepared: Ready) -> dict[str, Json]:
     return {
         "at": desk.settings.clock().isoformat(),
-        "code": code(),
+        "code": code(desk.job.project),
         "columns_met": met_json(scored.met),
         "environment": environment(),
         "equal_to_training": prepared.to_json(),
-        "host": host(),
-        "lock_sha256": lock_sha256(),
+        "host": host(desk.job.project),
+        "lock_sha256": lock_sha256(desk.job.project),
         "processor": processor(),
         "scored_by": prepared.model.engine_for(scored.features.rows, desk.threads),
         "threads": desk.threads,

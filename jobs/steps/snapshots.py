@@ -111,7 +111,7 @@ def take_snapshot(
         snapshot = replace(look.snapshot, tables=tables)
         if not snapshot_folder(home, job.name, as_of, snapshot.digest).exists():
             marks = marks_document(snapshot, look.marks, job.horizon_days)
-            keep_snapshot(home, snapshot, staged, _taken(look, settings.clock()), marks)
+            keep_snapshot(home, snapshot, staged, _taken(job, look, settings.clock()), marks)
     return replace(look, snapshot=snapshot, kept=True)
 
 
@@ -223,13 +223,13 @@ def _tables(asks: Sequence[tuple[Query, Bounds]], reading: Reading, log: Log) ->
         yield read
 
 
-def _taken(look: Look, at: datetime) -> dict[str, Json]:
+def _taken(job: Job, look: Look, at: datetime) -> dict[str, Json]:
     """When a snapshot was taken, and how much of the past it sees otherwise than the one that it was compared with."""
     kinds = [f"{each.table} {each.kind}" for each in look.comparison.mutations] if look.comparison else []
     return {
         "compared_with": look.compared_with.digest if look.compared_with else None,
         "environment": environment(),
-        "host": host(),
+        "host": host(job.project),
         "mutations": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
         "new_objects": look.new_objects,
         "recognised": look.recognised,

@@ -148,16 +148,16 @@ def train_version(
         folder.mkdir()
         golden = keep_golden(job, home, folder, snapshot, rows.built, rows.fitted, model)
         version = _version(job, snapshot, rows, trained, golden)
-        keep_version(home, folder, version, trained.text, lock_file(), _record(settings, threads))
+        keep_version(home, folder, version, trained.text, lock_file(job.project), _record(job, settings, threads))
     reach("version-kept")
     return Trained(version, trained.rows, _promote_first(job, settings, home, version))
 
 
-def _record(settings: Settings, threads: int) -> dict[str, Json]:
+def _record(job: Job, settings: Settings, threads: int) -> dict[str, Json]:
     return {
         "at": settings.now.isoformat(),
-        "code": code(),
-        "host": host(),
+        "code": code(job.project),
+        "host": host(job.project),
         "processor": processor(),
         "threads": threads,
     }
@@ -299,7 +299,7 @@ def _version(job: Job, snapshot: Snapshot, rows: TrainingRows, trained: TrainedM
         fitted=rows.fitted.to_json(),
         parameters=_json(trained.parameters.to_json()),
         model_seal=seal_of_text(trained.text),
-        lock_sha256=lock_sha256(),
+        lock_sha256=lock_sha256(job.project),
         environment=environment(),
         training=training_facts(rows),
         metrics=_json(trained.metrics.to_json()) if trained.metrics else {},

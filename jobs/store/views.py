@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from jobs.definition import sql_root
 from jobs.kill_points import reach
+from jobs.project import sql_root
 from jobs.store.documents import json_digest, sync_file, sync_folder
 from jobs.store.events import PUBLISHED, RECORDED, Chain, read_chain
 from jobs.store.home import staging

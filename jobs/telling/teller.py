@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from jobs.exits import Failure
+    from jobs.project import Project
     from jobs.settings import Told
     from jobs.telling.metrics import Figures
 
@@ -26,6 +27,7 @@ class Teller:
     told: Told
     clock: Callable[[], datetime]
     warn: Callable[[str], None]
+    project: Callable[[], Project]
     log: Log = SILENT
     figures: Mapping[str, Figures] = field(default_factory=dict)
     said: str = ""
@@ -90,7 +92,7 @@ class Teller:
         from jobs.definition import job_names  # noqa: PLC0415  it is slow to import
         from jobs.telling.metrics import Figures, write_metrics  # noqa: PLC0415
 
-        jobs = job_names()
+        jobs = job_names(self.project())
         ours = {job: self.figures.get(job, Figures(code)) for job in jobs if self._job in {None, job}}
         write_metrics(path, ours, jobs, at, seconds)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
-from jobs import definition
+from jobs import project
 from jobs.cli import call
 from jobs.definition import load_job
 from jobs.evidence.inspecting import inspect_store
@@ -212,24 +212,24 @@ def _job_toml(bench: Bench) -> Try:
     path = bench.place.folder / "jobs" / f"{JOB}.toml"
     if not path.exists():
         path.parent.mkdir()
-        shutil.copy(definition._HERE / path.name, path)
+        shutil.copy(project._HERE / path.name, path)
     text = bench.mutated_text(path.read_text()).encode(errors="replace")
     content = bench.chance.choice([text, bench.mutated(path.read_bytes())])
     tried = _file(bench, path, [["run", "--as-of", "2013-04-11"], ["runs"], ["models"]], content)
-    tried[2].enter_context(patch.object(definition, "_HERE", path.parent))
-    root = definition.sql_root()
-    tried[2].enter_context(patch.object(definition, "sql_root", lambda: root))
+    tried[2].enter_context(patch.object(project, "_HERE", path.parent))
+    root = project.sql_root()
+    tried[2].enter_context(patch.object(project, "sql_root", lambda: root))
     return tried
 
 
 def _sql(bench: Bench, name: str, command: list[str]) -> Try:
     folder = bench.place.folder / "sql"
     if not folder.exists():
-        shutil.copytree(definition.sql_root(), folder)
+        shutil.copytree(project.sql_root(), folder)
     path = folder / JOB / name
     text = bench.mutated_text(path.read_text()).encode(errors="replace")
     tried = _file(bench, path, [command], bench.chance.choice([text, bench.mutated(path.read_bytes())]))
-    tried[2].enter_context(patch.object(definition, "sql_root", lambda: folder))
+    tried[2].enter_context(patch.object(project, "sql_root", lambda: folder))
     return tried
 
 

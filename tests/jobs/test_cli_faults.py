@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
-from jobs import definition
+from jobs import project
 from jobs.steps.scoring import score_snapshot
 from jobs.store.documents import read_document, write_document
 from jobs.store.locks import locked
@@ -155,8 +155,8 @@ def test_duplicate_keys_are_counted_and_refused(world: World) -> None:
 def test_an_edited_released_file_stops_the_night(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """80: one more space is enough."""
     folder = tmp_path / "sql"
-    shutil.copytree(definition.sql_root(), folder)
-    monkeypatch.setattr(definition, "sql_root", lambda: folder)
+    shutil.copytree(project.sql_root(), folder)
+    monkeypatch.setattr(project, "sql_root", lambda: folder)
     with (folder / "flight_delay" / "weather_v1.sql").open("a") as file:
         file.write(" ")
     result = world.run("run", "--as-of", "2013-04-12")
@@ -335,8 +335,8 @@ def test_an_edit_that_no_longer_parses_is_still_called_an_edit(
 ) -> None:
     """80 and not 78: what was released is looked at before it is parsed."""
     folder = tmp_path / "sql"
-    shutil.copytree(definition.sql_root(), folder)
-    monkeypatch.setattr(definition, "sql_root", lambda: folder)
+    shutil.copytree(project.sql_root(), folder)
+    monkeypatch.setattr(project, "sql_root", lambda: folder)
     (folder / "flight_delay" / "weather_v1.sql").write_text("DROP TABLE weather")
 
     assert world.run("run", "--as-of", "2013-04-12").code == 80

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobs import definition
+from jobs import definition, project
 from jobs.days import Calendar
 from jobs.definition import Edition, JobMissing, JobRefused, Scoring, Training, job_names, load_job, parse_job
 from jobs.store.home import NameRefused
@@ -213,7 +213,7 @@ def test_a_job_that_there_is_not_says_which_there_are() -> None:
 
 def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "latin.toml").write_bytes(TOML.replace("departures", "d\u00e9parts").encode("latin-1"))
-    monkeypatch.setattr(definition, "_HERE", tmp_path)
+    monkeypatch.setattr(project, "_HERE", tmp_path)
 
     with pytest.raises(JobRefused, match=r"latin\.toml: not UTF-8"):
         load_job("latin")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from jobs.definition import sql_root
+from jobs.project import sql_root
 from jobs.screen import silent
 from jobs.store.events import PUBLISHED, RECORDED, read_chain
 from jobs.store.objects import check_seals, parquet_rows

@@ -26,7 +26,7 @@ import pytest
 
 from features import flight_delay
 from features.fitted import Fitted, apply
-from jobs import definition
+from jobs import definition, project
 from jobs.cli import call
 from jobs.differences.swapping import swapped
 from jobs.steps.scoring import model_columns
@@ -687,8 +687,8 @@ def test_runs_of_two_jobs_are_not_compared(night: Night, monkeypatch: pytest.Mon
     shutil.copytree(night.folder("b"), folder)
     write_document(folder / "manifest.json", "run", runs._to_json(other))
     load = definition.load_job
-    monkeypatch.setattr(definition, "job_names", lambda: ("flight_delay", "flight_price"))
-    monkeypatch.setattr(definition, "load_job", lambda name: replace(load("flight_delay"), name=name))
+    monkeypatch.setattr(definition, "job_names", lambda _: ("flight_delay", "flight_price"))
+    monkeypatch.setattr(definition, "load_job", lambda name, *_: replace(load("flight_delay"), name=name))
     result = night.world.run("diff", night.runs["a"], other.run_id)
 
     assert result.code == 2
@@ -728,15 +728,15 @@ def test_other_nights_have_other_flights(world: World, monkeypatch: pytest.Monke
 
 def with_sql(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """From now on the job reads the weather by another, released version of its SQL: worse weather."""
-    shutil.copytree(definition.sql_root(), folder)
+    shutil.copytree(project.sql_root(), folder)
     first = (folder / "flight_delay" / "weather_v1.sql").read_text()
     worse = first.replace("precip_in * 1000", "(precip_in + 0.5) * 1000").replace("visib_mi * 100", "visib_mi * 10")
     worse = worse.replace("humid_pct * 100", "(humid_pct - 50) * 100").replace("temp_f * 100", "(temp_f + 40) * 100")
     (folder / "flight_delay" / "weather_v2.sql").write_text(worse.replace("pressure_mb * 10", "pressure_mb * 9"))
-    monkeypatch.setattr(definition, "sql_root", lambda: folder)
+    monkeypatch.setattr(project, "sql_root", lambda: folder)
     load = definition.load_job
 
-    def newer(name: str) -> definition.Job:
+    def newer(name: str, *_: object) -> definition.Job:
         job = load(name)
         return replace(job, sql_versions=tuple({**dict(job.sql_versions), "weather": 2}.items()))
 
@@ -780,7 +780,7 @@ def by_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, module.__name__, module)
     load = definition.load_job
     monkeypatch.setattr(
-        definition, "load_job", lambda name: replace(load(name), key=module.KEY, features_module="flight_number")
+        definition, "load_job", lambda name, *_: replace(load(name), key=module.KEY, features_module="flight_number")
     )
 
 

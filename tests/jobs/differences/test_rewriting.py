@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from features import flight_delay
-from jobs import definition
+from jobs import definition, project
 from jobs.cli import call
 from jobs.differences.listing import values
 from jobs.store.ledger import Kind, Mutation
@@ -243,14 +243,14 @@ def test_the_model_is_that_of_the_run(nights: World, tmp_path: Path, monkeypatch
 
 def other_sql(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """From now on the job reads the weather by another version."""
-    shutil.copytree(definition.sql_root(), folder)
+    shutil.copytree(project.sql_root(), folder)
     first = (folder / "flight_delay" / "weather_v1.sql").read_text()
     (folder / "flight_delay" / "weather_v2.sql").write_text(first.replace("temp_f * 100", "(temp_f + 1) * 100"))
-    monkeypatch.setattr(definition, "sql_root", lambda: folder)
+    monkeypatch.setattr(project, "sql_root", lambda: folder)
     load = definition.load_job
     monkeypatch.setattr(
         definition, "load_job",
-        lambda name: replace(load(name), sql_versions=tuple({**dict(load(name).sql_versions), "weather": 2}.items())),
+        lambda name, *_: replace(load(name), sql_versions=(*{**dict(load(name).sql_versions), "weather": 2}.items(),)),
     )  # fmt: skip
     assert call(["release"]) == 0
 

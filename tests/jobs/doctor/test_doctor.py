@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobs import definition
+from jobs import project
 from jobs.definition import JobRefused, job_names
 from jobs.doctor.checking import Diagnosis, Finding
 from jobs.doctor.examining import examine
 from jobs.doctor.telling import show_diagnosis
 from jobs.environment import lock_file
 from jobs.evidence import golden
+from jobs.project import OURS
 from jobs.screen import Screen, entries, silent
 from jobs.settings import read_settings
 from tests.jobs.evidence.tampering import flip, forge_version, one_ulp_more
@@ -154,31 +155,31 @@ def another_package(_world: World, patch: pytest.MonkeyPatch) -> None:
 
 def missing_package(_world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        "jobs.doctor.of_the_installation.lock_file", lambda: lock_file().replace(b'"pytz"', b'"no-such-package"')
+        "jobs.doctor.of_the_installation.lock_file", lambda of: lock_file(of).replace(b'"pytz"', b'"no-such-package"')
     )
 
 
 def no_lock_file(_world: World, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("jobs.doctor.of_the_installation.lock_file", lambda: b"")
+    patch.setattr("jobs.doctor.of_the_installation.lock_file", lambda _: b"")
 
 
 def edited_sql(world: World, patch: pytest.MonkeyPatch) -> None:
     folder = world.home.with_name("sql")
-    shutil.copytree(definition.sql_root(), folder)
-    patch.setattr(definition, "sql_root", lambda: folder)
+    shutil.copytree(project.sql_root(), folder)
+    patch.setattr(project, "sql_root", lambda: folder)
     with (folder / "flight_delay" / "weather_v1.sql").open("a") as file:
         file.write(" ")
 
 
 def unreleased_sql(world: World, patch: pytest.MonkeyPatch) -> None:
     folder = world.home.with_name("sql")
-    shutil.copytree(definition.sql_root(), folder)
-    patch.setattr(definition, "sql_root", lambda: folder)
+    shutil.copytree(project.sql_root(), folder)
+    patch.setattr(project, "sql_root", lambda: folder)
     (folder / "flight_delay" / "released.txt").unlink()
 
 
 def refused_toml(_world: World, patch: pytest.MonkeyPatch) -> None:
-    def refused(name: str) -> None:
+    def refused(name: str, _project: object) -> None:
         raise JobRefused(f"{name}.toml: `key` is missing")
 
     patch.setattr("jobs.doctor.of_jobs.load_job", refused)
@@ -187,9 +188,9 @@ def refused_toml(_world: World, patch: pytest.MonkeyPatch) -> None:
 def refused_parameters(world: World, patch: pytest.MonkeyPatch) -> None:
     (world.home.parent / "models").mkdir()
     (world.home.parent / "models" / "flight_delay.toml").write_text("objective = 'ranking'\n")
-    patch.setattr(definition, "_HERE", world.home.parent / "jobs")
-    shutil.copytree(Path(definition.__file__).parent, world.home.parent / "jobs", ignore=lambda *_: ["__pycache__"])
-    shutil.copytree(Path(definition.__file__).parents[1] / "sql", world.home.parent / "sql")
+    patch.setattr(project, "_HERE", world.home.parent / "jobs")
+    shutil.copytree(Path(project.__file__).parent, world.home.parent / "jobs", ignore=lambda *_: ["__pycache__"])
+    shutil.copytree(Path(project.__file__).parents[1] / "sql", world.home.parent / "sql")
 
 
 def no_warehouse(world: World, _patch: pytest.MonkeyPatch) -> None:
@@ -242,7 +243,7 @@ def one_bit_of_a_leaf(world: World, _patch: pytest.MonkeyPatch) -> None:
 def other_features_elsewhere(_world: World, patch: pytest.MonkeyPatch) -> None:
     real = golden.build_night
     patch.setattr(golden, "build_night", lambda *given: real(*given).head(1))
-    patch.setattr(golden, "lock_sha256", lambda: "0" * 64)
+    patch.setattr(golden, "lock_sha256", lambda _: "0" * 64)
 
 
 def views_behind(world: World, patch: pytest.MonkeyPatch) -> None:
@@ -447,7 +448,7 @@ def test_a_clock_that_was_set_back_is_wrong(world: World) -> None:
     named = {"SCORE_HOME": str(world.home), "SCORE_WAREHOUSE": f"duckdb:///{world.warehouse}"}
     then = datetime(2020, 1, 1, tzinfo=UTC)
 
-    diagnosis = examine(lambda: read_settings(named, lambda: then), None, silent)
+    diagnosis = examine(lambda: read_settings(named, lambda: then), OURS, None, silent)
 
     assert [(each.name, each.code) for each in diagnosis.wrong] == [("nights", 78)]
     assert "2020-01-01" in diagnosis.wrong[0].detail

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from jobs.evidence import golden
+from jobs.project import OURS
 from jobs.steps.snapshots import take_snapshot
 from jobs.store.documents import read_document
 from jobs.store.home import open_home
@@ -31,10 +32,10 @@ NEXT, AFTER = "2013-04-13", "2013-04-15"
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[object]]:
     """Another environment than the model's: another Polars, another processor, other feature code by its digest."""
-    there = {**golden.environment(), **golden.processor(), **golden.code()}
+    there = {**golden.environment(), **golden.processor(), **golden.code(OURS)}
     monkeypatch.setattr(golden, "environment", lambda: {**_only(there, "polars"), "polars": "9.9.9"})
     monkeypatch.setattr(golden, "processor", lambda: {"cpu": f"{there['cpu']} avx9", "libc": there["libc"]})
-    monkeypatch.setattr(golden, "code", lambda: {**_codes(there), "code_features": "f" * 64})
+    monkeypatch.setattr(golden, "code", lambda _: {**_codes(there), "code_features": "f" * 64})
     return {
         "code_features": [there["code_features"], "f" * 64],
         "cpu": [there["cpu"], f"{there['cpu']} avx9"],

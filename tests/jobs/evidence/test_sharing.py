@@ -17,6 +17,7 @@ import pytest
 from jobs.evidence import sharing
 from jobs.evidence.sharing import ReplayerLost, verify_apart
 from jobs.evidence.verifying import Choice, verify_runs
+from jobs.project import OURS, Project
 from jobs.screen import silent
 from jobs.store.home import Home
 from jobs.store.runs import kept_runs
@@ -72,7 +73,7 @@ def test_many_processes_say_what_one_says_of_whole_and_damaged_runs(home: Home) 
 
     assert [each.first_divergence for each in alone] == expected
     for processes in (2, 3):
-        assert verify_apart(home, folders, processes, os.environ, silent) == alone
+        assert verify_apart(OURS, home, folders, processes, os.environ, silent) == alone
 
 
 def test_what_all_runs_need_is_found_damaged_by_each_process(home: Home) -> None:
@@ -81,7 +82,7 @@ def test_what_all_runs_need_is_found_damaged_by_each_process(home: Home) -> None
     flip(model)
     told: list[float | None] = []
     folders = kept_runs(home, [JOB.name])
-    found = verify_apart(home, folders, 2, os.environ, lambda _, share=None: told.append(share))
+    found = verify_apart(OURS, home, folders, 2, os.environ, lambda _, share=None: told.append(share))
 
     assert told == [n / NIGHTS for n in range(NIGHTS)]
     assert {(each.first_divergence, each.code) for each in found} == {("model", 80)}
@@ -95,9 +96,9 @@ def test_the_command_takes_processes_for_many_runs_only_and_prints_the_same(
     alone = world.run("verify", "--all", "--threads", "1", "--json")
     asked: list[int] = []
 
-    def apart(place: Home, folders: list[Path], processes: int, *rest: object) -> object:
+    def apart(project: Project, place: Home, folders: list[Path], processes: int, *rest: object) -> object:
         asked.append(processes)
-        return verify_apart(place, folders, processes, *rest)
+        return verify_apart(project, place, folders, processes, *rest)
 
     monkeypatch.setattr(sharing, "verify_apart", apart)
     shared = world.run("verify", "--all", "--threads", "2", "--json")
@@ -134,14 +135,14 @@ def test_a_process_that_is_lost_ends_it_with_what_to_do(home: Home, monkeypatch:
         started[0].kill()
 
     with pytest.raises(ReplayerLost, match="--threads 1"):
-        verify_apart(home, kept_runs(home, [JOB.name]), 2, os.environ, kill_first)
+        verify_apart(OURS, home, kept_runs(home, [JOB.name]), 2, os.environ, kill_first)
     assert all(process.returncode is not None for process in started)
 
 
 def test_a_bug_in_another_process_is_a_bug_here_with_its_trace(home: Home) -> None:
     """A folder of a job that there is not: no run that was chosen lies in one."""
     with pytest.raises(RuntimeError, match=r"(?s)Traceback.*JobMissing"):
-        verify_apart(home, [home.root / "runs" / "no_job" / "2013-04-12" / "ab"] * 2, 2, os.environ, silent)
+        verify_apart(OURS, home, [home.root / "runs" / "no_job" / "2013-04-12" / "ab"] * 2, 2, os.environ, silent)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobs.exits import Failure
+from jobs.project import OURS
 from jobs.steps.nights import Outcome
 from jobs.telling.figures import figures_of
 from jobs.telling.metrics import GAUGES, Figures, read_metrics, write_metrics
@@ -148,7 +149,7 @@ def test_nights_that_wait_are_no_failed_nights() -> None:
         Outcome("flight_delay", night, "failed", failure=Failure(3, "7 more nights wait"), waiting=7),
     ]
 
-    assert figures_of(outcomes) == {"flight_delay": Figures(3, published=1, failed=1, waiting=7)}
+    assert figures_of(outcomes, OURS) == {"flight_delay": Figures(3, published=1, failed=1, waiting=7)}
 
 
 def test_the_figures_of_a_night_are_those_of_its_run(world: World, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
