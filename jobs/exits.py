@@ -35,6 +35,11 @@ FAILURES: Mapping[str, int] = {
     # analysts see less than there is
     "jobs.doctor.of_jobs.ViewsBehind": 3,
     # arguments
+    "jobs.authoring.asking.NobodyAnswers": 2,
+    "jobs.authoring.making.FolderOfTheProgram": 2,
+    "jobs.authoring.wishes.WishIncomplete": 2,
+    "jobs.authoring.wishes.WishRefused": 2,
+    "jobs.authoring.writing.JobNameRefused": 2,
     "jobs.differences.differing.JobsDiffer": 2,
     "jobs.research.DayRefused": 2,
     "jobs.research.NotOneNight": 2,
@@ -49,6 +54,8 @@ FAILURES: Mapping[str, int] = {
     # the data
     "features.contract.RowsDiffer": 65,
     "features.exact.NotWhole": 65,
+    "jobs.authoring.wishes.HistoryTooShort": 65,
+    "jobs.authoring.wishes.KeyNotFound": 65,
     "features.fitted.declaring.NothingToLearn": 65,
     "features.versions.VersionsTie": 65,
     "jobs.steps.tables.ExtractEmpty": 65,
@@ -68,6 +75,7 @@ FAILURES: Mapping[str, int] = {
     "models.matrix.NotExact": 65,
     "models.matrix.CodesRefused": 65,
     "models.matrix.LabelsRefused": 65,
+    "models.calibration.CalibrationFailed": 65,
     "models.training.TooFewNights": 65,
     # something that is asked for is not there
     "jobs.differences.rewriting.NothingPublishedSince": 66,
@@ -101,6 +109,8 @@ FAILURES: Mapping[str, int] = {
     "jobs.doctor.of_the_place.OwnerWrong": 77,
     "jobs.warehouse.extraction.WarehouseForbidden": 77,
     # configuration
+    "jobs.authoring.warehouse.EngineNotRead": 78,
+    "jobs.authoring.writing.JobExists": 78,
     "features.clock.CutoffDiffers": 78,
     "features.contract.FeatureSetRefused": 78,
     "features.clock.ZoneUnknown": 78,
@@ -126,7 +136,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.store.digest.TypeNotEncodable": 78,
     "jobs.store.home.HomeUnknown": 78,
     "models.library.LibraryMissing": 78,
-    "models.parameters.ParametersRefused": 78,
+    "models.parameter_file.ParametersRefused": 78,
     # stored evidence
     "jobs.collecting.choosing.MostWouldGo": 80,
     "jobs.collecting.choosing.StateIncomplete": 80,
@@ -143,6 +153,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.store.snapshots.SnapshotDamaged": 80,
     "jobs.warehouse.servers.score_tables.TablesOfAnotherHome": 80,
     "models.booster.ModelTextRefused": 80,
+    "models.calibration.CalibrationUnknown": 80,
     # a replay
     "jobs.evidence.golden.GoldenNightDiffers": 81,
     "jobs.proofs.trial.DoesNotHold": 81,

@@ -21,11 +21,11 @@ from jobs.proofs.poison import poison_events, poison_knowledge
 from jobs.proofs.trial import DoesNotHold, require_same_frame, require_same_scores, require_same_snapshot
 from jobs.proofs.witness import Task, Testimony, ask, testimony_of_scores
 from jobs.steps.scoring import features_of
-from jobs.steps.training import training_rows, training_set
+from jobs.steps.training import calibration_facts, learning_again, training_rows
 from jobs.store.digest import rows_digest
 from jobs.store.ledger import compare
 from jobs.store.opening import stored_rows
-from jobs.store.registry import read_model_text
+from jobs.store.registry import read_model_texts
 from jobs.store.snapshots import as_known_on, newest_kept, read_snapshot
 from jobs.warehouse.addresses import FileAddress, ServerAddress
 from jobs.warehouse.extraction import SourceDiffers
@@ -260,19 +260,27 @@ def training(trial: Trial) -> str:
     rows = training_rows(job, trial.home, snapshot, like=trial.fitted)
     if rows.fitted.to_json() != version.fitted:
         raise DoesNotHold("what the transforms learn from the kept training rows is not what they learnt")
-    learnt = training_set(job, rows.frame)
     parameters = Parameters.from_json(version.parameters)
-    texts = {count: train_again(learnt, parameters, count) for count in (1, max(2, trial.threads))}
-    one, other = texts.values()
+    learning = learning_again(job, rows, parameters)
+    found = {count: train_again(learning, parameters, count) for count in (1, max(2, trial.threads))}
+    one, other = found.values()
     if one != other:
-        raise DoesNotHold(f"{' and '.join(map(str, texts))} threads give other models of {rows.frame.height:,} rows")
-    counted = f"{rows.frame.height:,} rows, {parameters.rounds} rounds, with {' and '.join(map(str, texts))} threads"
-    if one == read_model_text(trial.home, version):
+        raise DoesNotHold(f"{' and '.join(map(str, found))} threads give other models of {rows.frame.height:,} rows")
+    counted = f"{rows.frame.height:,} rows, {_size_of(parameters)}, with {' and '.join(map(str, found))} threads"
+    if one.texts == read_model_texts(trial.home, version) and calibration_facts(one.calibration) == version.calibration:
         return f"{counted}: the same text, the one that is kept"
     differences = other_environment(trial.job.project, trial.home, version)
     if not differences:
         raise DoesNotHold(f"{counted}: the same text twice, but not the one that is kept")
     return f"{counted}: the same text; not the kept one, for the environment is another ({side_by_side(differences)})"
+
+
+def _size_of(parameters: Parameters) -> str:
+    """How much was trained, in a few words."""
+    rounds = [parameters.alone(member).rounds for member in parameters.members] or [parameters.rounds]
+    members = f"{len(rounds)} members of " if parameters.members else ""
+    calibrated = ", calibrated" if parameters.calibration else ""
+    return f"{members}{' and '.join(map(str, sorted(set(rounds))))} rounds{calibrated}"
 
 
 PROOFS: tuple[Proof, ...] = (

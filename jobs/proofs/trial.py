@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from jobs.store.snapshots import Snapshot
     from jobs.warehouse.addresses import Address
     from models.booster import Floats
-    from models.scorer import Model
+    from models.ensemble import Scorer
 
 _AROUND = 3  # nights before and after the one that is looked at, in a training set
 
@@ -66,7 +66,7 @@ class Trial:
     threads: int
     environ: Mapping[str, str]
     tell: Tell = silent
-    model: Model = field(init=False)
+    model: Scorer = field(init=False)
     fitted: Fitted = field(init=False)
     sources: tuple[Source, ...] = field(init=False)
     _nights: dict[date, Night] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -22,10 +22,9 @@ from jobs.store.events import PROMOTED, append, read_chain
 from jobs.store.home import staging
 from jobs.store.locks import locked
 from jobs.store.opening import in_store, read_tables
-from jobs.store.registry import ModelVersion, keep_version, seal_of_text
+from jobs.store.registry import MemberFile, ModelVersion, keep_version, seal_of_text
 from jobs.telling.log import SILENT
-from models.scorer import Model
-from models.training import Learning, TooFewNights, TrainingSet, held_out_from, train
+from models.training import SINGLE, Learning, TooFewNights, TrainingSet, held_out_from, train
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from jobs.store.snapshots import Snapshot
     from jobs.telling.log import Log
     from models.parameters import Parameters
-    from models.training import TrainedModel
+    from models.training import FittedCalibration, TrainedMember, TrainedModel
 
 LABEL = "label"
 _DAY = timedelta(days=1)
@@ -125,6 +124,7 @@ def train_version(
     parameters = parameters or job.parameters()
     declared(transforms_of(job), job.features().FEATURE_SET)
     queries = job.queries()
+    job = replace(job, columns=job.columns.of(queries))
     require_declared(job.name, queries, job.columns)
     require_defaults(queries, job.columns)
     first_night = as_of - timedelta(days=job.training.nights)
@@ -142,13 +142,12 @@ def train_version(
     with log.phase("train") as line:
         trained = train(learning(job, rows, parameters.validation_nights), parameters, threads)
         line.update(rows=trained.rows)
-    model = Model.load(trained.text, trained.features)
     with staging(home) as staged:
         folder = staged / "model"
         folder.mkdir()
-        golden = keep_golden(job, home, folder, snapshot, rows.built, rows.fitted, model)
+        golden = keep_golden(job, home, folder, snapshot, rows.built, rows.fitted, trained.scorer())
         version = _version(job, snapshot, rows, trained, golden)
-        keep_version(home, folder, version, trained.text, lock_file(job.project), _record(job, settings, threads))
+        keep_version(home, folder, version, trained.texts, lock_file(job.project), _record(job, settings, threads))
     reach("version-kept")
     return Trained(version, trained.rows, _promote_first(job, settings, home, version))
 
@@ -225,6 +224,13 @@ def learning(job: Job, rows: TrainingRows, validation_nights: int) -> Learning:
     return Learning(training_set(job, rows.frame), training_set(job, early), training_set(job, last))
 
 
+def learning_again(job: Job, rows: TrainingRows, parameters: Parameters) -> Learning:
+    """What training again needs: the late nights only if there is a calibration to fit again by them."""
+    if parameters.calibration:
+        return learning(job, rows, parameters.validation_nights)
+    return Learning(training_set(job, rows.frame))
+
+
 def _fit(job: Job, built: pl.DataFrame, label: pl.Series, like: Fitted | None) -> Fitted:
     days = None if like is None else like.matures_days
     return fit(
@@ -259,6 +265,11 @@ def trained_nights(facts: Mapping[str, Json]) -> Nights:
     return Nights(first, last, int(str(facts.get("every_nights", 1))))
 
 
+def calibration_facts(calibration: FittedCalibration | None) -> dict[str, Json] | None:
+    """What a version's manifest says of its calibration; null if it has none."""
+    return _json(calibration.to_json()) if calibration else None
+
+
 def training_nights(job: Job, snapshot: Snapshot) -> tuple[date, date]:
     """The first and the last night to train on: after the warm-up of every history table, and matured.
 
@@ -288,6 +299,7 @@ def training_set(job: Job, frame: pl.DataFrame) -> TrainingSet:
 
 def _version(job: Job, snapshot: Snapshot, rows: TrainingRows, trained: TrainedModel, golden: Golden) -> ModelVersion:
     feature_set = job.features().FEATURE_SET
+    single = [member.name for member in trained.members] == [SINGLE]
     return ModelVersion(
         job=job.name,
         as_of=snapshot.as_of,
@@ -298,13 +310,27 @@ def _version(job: Job, snapshot: Snapshot, rows: TrainingRows, trained: TrainedM
         snapshot_digest=snapshot.digest,
         fitted=rows.fitted.to_json(),
         parameters=_json(trained.parameters.to_json()),
-        model_seal=seal_of_text(trained.text),
+        model_seal=seal_of_text(trained.text) if single else None,
         lock_sha256=lock_sha256(job.project),
         environment=environment(),
         training=training_facts(rows),
         metrics=_json(trained.metrics.to_json()) if trained.metrics else {},
         golden=golden,
         columns=job.columns.declared,
+        members=() if single else tuple(map(_member_file, trained.members)),
+        calibration=calibration_facts(trained.calibration),
+    )
+
+
+def _member_file(member: TrainedMember) -> MemberFile:
+    return MemberFile(
+        name=member.name,
+        weight=member.weight,
+        features=member.features,
+        first_night=member.first_night,
+        nights=member.nights,
+        rows=member.rows,
+        seal=seal_of_text(member.text),
     )
 
 
