@@ -111,9 +111,9 @@ def main() -> None:
     head = ("transforms", "AUC, shipped seed", f"mean of {len(seeds)} seeds", "least", "most", "log loss, mean")
     text = (
         f"{machine()}\n\n    python bench/transforms_tried.py\n\n{table(head, lines)}\n\n"
-        "Single models: what seeds do is as much as what transforms do. LightGBM takes nulls and codes as they are, and "
-        "what a carrier or a destination did lately is in the features already, by windows that forget; means of all "
-        "nights do not."
+        "Single models: what seeds do is as much as what transforms do. LightGBM takes nulls and codes as they are, "
+        "and what a carrier or a destination did lately is in the features already, by windows that forget; means of "
+        "all nights do not."
     )
     if given.write:
         write_section("transforms_tried", "Tried on `flight_delay`", text, ROOT / "docs" / "fitted_transforms.md")
