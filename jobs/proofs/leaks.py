@@ -32,8 +32,8 @@ _FAR = 1_000  # what is added to an amount
 def fitting(trial: Trial) -> str:
     """What transforms learn does not depend on the order of rows, nor a training row on labels of its future."""
     rows = trial.training_rows
-    if rows.last_night > trial.job.matured(trial.version.as_of):
-        raise DoesNotHold(f"the nights up to {rows.last_night} had not matured before {trial.version.as_of}")
+    if rows.of.last > trial.job.matured(trial.version.as_of):
+        raise DoesNotHold(f"the nights up to {rows.of.last} had not matured before {trial.version.as_of}")
     _shuffled(trial, rows)
     said = [
         f"{rows.built.height:,} training rows in {len(_SHUFFLES)} other orders: the same state",

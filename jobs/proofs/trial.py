@@ -15,7 +15,7 @@ from jobs.proofs.sources import Source, copy_server, copy_sources, sources_of, u
 from jobs.screen import silent
 from jobs.steps.scoring import build_night, differing_columns, features_of, load_model, raw_scores
 from jobs.steps.snapshots import take_snapshot
-from jobs.steps.training import training_rows
+from jobs.steps.training import trained_nights, training_rows
 from jobs.store.batches import column_digests
 from jobs.store.home import open_home
 from jobs.store.opening import in_store, read_tables
@@ -126,9 +126,7 @@ class Trial:
         if self._rows is None:
             version, job = self.version, self.job
             snapshot = read_snapshot(self.home, job.name, version.as_of, version.snapshot_digest)
-            nights = (str(version.training[name]) for name in ("first_night", "last_night"))
-            first, last = (date.fromisoformat(night) for night in nights)
-            self._rows = training_rows(job, self.home, snapshot, (first, last), self.fitted)
+            self._rows = training_rows(job, self.home, snapshot, trained_nights(version.training), self.fitted)
         return self._rows
 
     def take(self, warehouse: Address, as_of: date) -> Snapshot:
