@@ -156,11 +156,12 @@ def main() -> None:
         quantiles = _quantiles(job, place, learnt)
     head = ("transform and column", "learnt of", "furthest", "September", "furthest", "reversed: ours", "theirs")
     whys = "\n".join(f"- **{pair.name}** beside `{pair.theirs}`: {pair.why}." for pair in PAIRS)
+    beneath = " ".join((quantiles, _draws(), _sizes(job, learnt)))
     text = (
         f"Rows whose value agrees to the bit, and the greatest difference: of {learnt.height:,} rows that were learnt "
-        f"of, and of {scored.height:,} of September 2013, with feature-engine {release}. Then rows "
-        "of September that become another value when they are given in reverse order.\n\n"
-        f"    python bench/fitted_transforms.py\n\n{table(head, lines)}\n\n{whys}\n\n{quantiles} {_draws()}\n"
+        f"of, and of {scored.height:,} of September 2013, with feature-engine {release}. Then rows of September that "
+        "become another value when they are given in reverse order.\n\n"
+        f"    python bench/fitted_transforms.py\n\n{table(head, lines)}\n\n{whys}\n\n{beneath}\n"
     )
     print(text)
     if given.write:
@@ -243,6 +244,17 @@ def _quantiles(job: Job, place: Path, learnt: pl.DataFrame) -> str:
         share = {"median": "medians", "low": "quantiles 0.01", "high": "quantiles 0.99"}[what]
         said.append(f"{share} differ in {len(apart)} of {len(ours)}, by at most {max(apart, default=0):.3g}")
     return f"Over all numeric features, {'; '.join(said)}."
+
+
+def _sizes(job: Job, learnt: pl.DataFrame) -> str:
+    """How long the state of a target encoding is, which grows with labels times nights."""
+    built, label = learnt.drop("label"), learnt["label"]
+    days = job.horizon_days + job.label_delay_days
+    sizes = [
+        len(fit(built, job.features().FEATURE_SET, (each,), key=job.key, labels=label, matures_days=days).to_json())
+        for each in (TargetEncoding(TEXT), TargetEncoding(TEXT, fold_days=7))
+    ]
+    return f"The means of both text columns are {sizes[0]:,} characters of JSON, by weeks (`fold_days=7`) {sizes[1]:,}."
 
 
 def _draws() -> str:

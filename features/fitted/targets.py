@@ -97,11 +97,10 @@ class TargetEncoding:
         seen = pairs.join_asof(every, on="as_of")  # exact: by as-of, unique on the right
         seen = seen.join_asof(each, on="as_of", by="value", check_sortedness=False)  # exact: unique by value and as-of
         count, summed = pl.col("rows").fill_null(0), pl.col("sum").fill_null(0)
-        known = pl.col("all_rows").is_not_null()
         mean = ratio(
             summed * pl.col("all_rows") + self.weight * pl.col("all"), (count + self.weight) * pl.col("all_rows")
         )
-        found = seen.select("as_of", "value", encoded=pl.when(known).then(mean))
+        found = seen.select("as_of", "value", encoded=mean)
         looked_up = asked.join(found, on=["as_of", "value"], how="left", nulls_equal=True, maintain_order="left")
         encoded = looked_up["encoded"].alias(name + self.suffix)
         return (pl.col(name), encoded) if self.suffix else (encoded,)

@@ -29,6 +29,8 @@ def test_a_night_sees_the_labels_that_had_matured_before_it() -> None:
     """Two days after its as-of a night has matured: on night 2 the first counts, on night 6 all do."""
     fitted = fitted_on(FRAME, ENCODED, labels=LABELS, days=2)
 
+    [(_, _, of_each)] = fitted.states[0].learnt
+    assert [maker for maker, _ in of_each] == ["a", "b"]
     assert encoded(fitted, 1, "a", "b", "new", None) == [None] * 4
     assert encoded(fitted, 2, "a", "b", "new", None) == [(1 + 1) / 3, (0 + 1) / 3, 0.5, 0.5]
     assert encoded(fitted, 3, "a", "b", "new", None) == [(1 + 1) / 4, 1 / 3, 0.5, 0.5]
