@@ -549,9 +549,17 @@ def _failure(error: BaseException) -> Failure:
         return Failure(2, _usage(error))
     if _SIGNALS or isinstance(error, KeyboardInterrupt):
         return _stopped()
-    return failure_of(error) or Failure(
-        70, f"a bug: {type(error).__name__}; the trace is in {_write_trace(error)}; please report it"
-    )
+    return failure_of(error) or _bug(error)
+
+
+def _bug(error: BaseException) -> Failure:
+    from jobs.exits import Failure
+    from jobs.project import place_of
+
+    kind, place, trace = type(error).__name__, place_of(error), _write_trace(error)
+    if place:
+        return Failure(70, f"a bug in {place}: {kind}; the trace is in {trace}; correct it there")
+    return Failure(70, f"a bug: {kind}; the trace is in {trace}; please report it")
 
 
 def _stopped() -> Failure:
@@ -564,6 +572,8 @@ def _stopped() -> Failure:
 
 def _usage(error: typer.TyperException) -> str:
     said = " ".join(error.format_message().split()).rstrip(".")
+    if said.endswith("--project"):
+        said += "; it stands before the command: score --project DIR COMMAND"
     return f"{said}. See: score --help"
 
 

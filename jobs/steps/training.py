@@ -191,7 +191,7 @@ def training_rows(
         )
     known = labelled.filter(pl.col(LABEL).is_not_null())
     built, label = known.drop(LABEL), known.get_column(LABEL)
-    fitted = _fit(job, built, label, like)
+    fitted = fit_rows(job, built, label, like)
     count = known.get_column("as_of").n_unique()
     return TrainingRows(_applied(built, label, fitted), built, label, fitted, nights, count, missing)
 
@@ -218,7 +218,7 @@ def learning(job: Job, rows: TrainingRows, validation_nights: int) -> Learning:
             "(`validation_nights`). Train as of a later date, or validate on fewer."
         )
     built, label = rows.built.filter(matured), rows.label.filter(matured)
-    fitted = _fit(job, built, label, rows.fitted)
+    fitted = fit_rows(job, built, label, rows.fitted)
     early = _applied(built, label, fitted)
     last = _applied(rows.built.filter(late), rows.label.filter(late), fitted)
     return Learning(training_set(job, rows.frame), training_set(job, early), training_set(job, last))
@@ -231,7 +231,8 @@ def learning_again(job: Job, rows: TrainingRows, parameters: Parameters) -> Lear
     return Learning(training_set(job, rows.frame))
 
 
-def _fit(job: Job, built: pl.DataFrame, label: pl.Series, like: Fitted | None) -> Fitted:
+def fit_rows(job: Job, built: pl.DataFrame, label: pl.Series, like: Fitted | None) -> Fitted:
+    """What the job's transforms learn of some rows; with `like`: the transforms that this state was learnt by."""
     days = None if like is None else like.matures_days
     return fit(
         built,
