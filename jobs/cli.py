@@ -316,7 +316,7 @@ def diff(
 
 @app.command()
 def mutations(
-    job: JobName = None,
+    job: JobInUse = None,
     *,
     since: Annotated[
         date, typer.Option(parser=date_of, metavar="DATE", help="The first published night to look at again.")
@@ -333,7 +333,7 @@ def mutations(
 
     settings, home = _open()
     with progress() as tell:
-        found = rewritten_since(_jobs(job), settings, home, since, until, tell)
+        found = rewritten_since(_in_use(job, home), settings, home, since, until, tell)
     raise typer.Exit(show_rewriting(_screen(as_json=json), found))
 
 
@@ -394,7 +394,7 @@ def sql(
 
 
 @app.command()
-def doctor(job: JobName = None, *, json: Json = False) -> None:
+def doctor(job: JobInUse = None, *, json: Json = False) -> None:
     """Look at the machine before the night does: what is wrong with it, and what to do; changes nothing."""
     from jobs.doctor.examining import examine
     from jobs.doctor.telling import show_diagnosis
