@@ -118,7 +118,7 @@ def _ratio_line(model: Model, told: tuple[int, int, int]) -> None:
     theirs, ours = model.only(LIGHTGBM), model.only(KERNEL)
 
     def from_floats() -> Floats:
-        return model._kernel.scores(lambda at, start, stop: floats[at][start:stop], SCORED, 1, SCORED)  # noqa: SLF001
+        return model.kernel.scores(lambda at, start, stop: floats[at][start:stop], SCORED, 1, SCORED)
 
     rounds: list[dict[str, float]] = []
     for place in range(ROUNDS + 1):
@@ -155,7 +155,7 @@ def cold() -> int:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         for leaves in (31, 255):
-            (place / f"{leaves}.txt").write_text(model_of(leaves, 30, 0)._kernel._text)  # noqa: SLF001
+            (place / f"{leaves}.txt").write_text(model_of(leaves, 30, 0).kernel._text)  # noqa: SLF001
         frame_of(max(COLD_ROWS), 30, 0, seed=3).write_parquet(place / "rows.parquet")
         print(f"{'leaves':>6}{'rows':>9}{'predict s':>11}{'kernel s':>10}{'compiled anew s':>17}  the rule takes")
         for leaves in (31, 255):

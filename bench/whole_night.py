@@ -243,13 +243,14 @@ def _export(site: Site) -> None:
     """The model's text and the codes of its text features, as files that a script can read."""
     from jobs.store.events import read_chain  # noqa: PLC0415  late: the peak of a child counts from that of this process
     from jobs.store.home import read_home  # noqa: PLC0415  the same
-    from jobs.store.registry import read_model_text, read_version  # noqa: PLC0415  the same
+    from jobs.store.registry import read_model_texts, read_version  # noqa: PLC0415  the same
 
     home = read_home(site.trained)
     version = read_version(home, JOB, read_chain(home, JOB).champion(date.fromisoformat(FIRST_NIGHT)))
     making = site.folder / "model_being_made"
     making.mkdir()
-    (making / "model.txt").write_text(read_model_text(home, version), encoding="utf-8")
+    [text] = read_model_texts(home, version)
+    (making / "model.txt").write_text(text, encoding="utf-8")
     (making / "codes.json").write_text(version.fitted, encoding="utf-8")
     making.rename(site.model)
 

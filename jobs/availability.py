@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from jobs.queries.check import Query
     from jobs.store.documents import Json
-    from jobs.store.ledger import ReadRows
+    from jobs.store.opening import CountNulls
     from jobs.store.snapshots import Snapshot, TableSnapshot
 
     type Constant = str | int | float | bool
@@ -69,6 +69,15 @@ class Columns:
             PolicyRefused: if one is of none of the forms.
         """
         return {name: read_policy(said) for name, said in self.declared.get(table, {}).items()}
+
+    def of(self, queries: Sequence[Query]) -> Columns:
+        """Only those of the columns that these queries have: others are of other editions."""
+        there = {query.table: declarable(query) for query in queries}
+        mine = {
+            table: {name: said for name, said in named.items() if name in there.get(table, ())}
+            for table, named in self.declared.items()
+        }
+        return Columns({table: named for table, named in mine.items() if named})
 
     def filled(self, tables: Mapping[str, pl.LazyFrame]) -> Mapping[str, pl.LazyFrame]:
         """The tables with their defaults for nulls: what features are built from."""
@@ -145,18 +154,16 @@ def require_declared(job: str, queries: Sequence[Query], columns: Columns) -> No
         )
 
 
-def columns_met(columns: Columns, snapshot: Snapshot, read: ReadRows) -> list[Met]:
+def columns_met(columns: Columns, snapshot: Snapshot, count: CountNulls) -> list[Met]:
     """What a snapshot's night meets in each column with a policy; rows of earlier nights were met by those."""
-    import polars as pl  # noqa: PLC0415  what a job declares is read without it
-
     met = []
     for table in snapshot.tables:
         policies = columns.policies(table.name)
         if not policies:
             continue
-        rows = read(table, [part for part in table.partitions if _is_new(table, part.visible_day, snapshot)])
-        nulls = rows.select(pl.col(name).null_count() for name in policies).row(0, named=True)
-        met += [Met(table.name, name, rows.height, nulls[name], policy.most) for name, policy in policies.items()]
+        new = [part for part in table.partitions if _is_new(table, part.visible_day, snapshot)]
+        rows, nulls = count(table, new, list(policies))
+        met += [Met(table.name, name, rows, nulls[name], policy.most) for name, policy in policies.items()]
     return met
 
 
@@ -224,7 +231,7 @@ def _filled(rows: pl.LazyFrame, policies: Mapping[str, Policy]) -> pl.LazyFrame:
         return rows
     import polars as pl  # noqa: PLC0415  what a job declares is read without it
 
-    schema = rows.collect_schema()
+    schema = rows.collect_schema()  # rows that other SQL took may lack a column of this edition
     return rows.with_columns(
-        pl.col(name).fill_null(pl.lit(value, dtype=schema[name])) for name, value in defaults.items()
+        pl.col(name).fill_null(pl.lit(value, dtype=schema[name])) for name, value in defaults.items() if name in schema
     )

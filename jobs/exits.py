@@ -75,6 +75,7 @@ FAILURES: Mapping[str, int] = {
     "models.matrix.NotExact": 65,
     "models.matrix.CodesRefused": 65,
     "models.matrix.LabelsRefused": 65,
+    "models.calibration.CalibrationFailed": 65,
     "models.training.TooFewNights": 65,
     # something that is asked for is not there
     "jobs.differences.rewriting.NothingPublishedSince": 66,
@@ -152,6 +153,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.store.snapshots.SnapshotDamaged": 80,
     "jobs.warehouse.servers.score_tables.TablesOfAnotherHome": 80,
     "models.booster.ModelTextRefused": 80,
+    "models.calibration.CalibrationUnknown": 80,
     # a replay
     "jobs.evidence.golden.GoldenNightDiffers": 81,
     "jobs.proofs.trial.DoesNotHold": 81,

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from models.booster import Floats
+from models.objectives import NOT_NEGATIVE, POSITIVE
 
 _EXACT = 2**53  # the last of the integers that float64 holds without a gap
 _EXACT_LABEL = 2**24  # the same for float32, in which LightGBM keeps labels
@@ -123,6 +124,18 @@ def to_label(values: pl.Series, *, binary: bool) -> Floats:
     if values.dtype.is_integer() and (np.abs(label) > _EXACT_LABEL).any():
         raise NotExact(f"`{values.name}` has integers beyond 2^24, which LightGBM would round")
     return label
+
+
+def check_learnable(label: Floats, objective: str) -> None:
+    """Refuse labels whose logarithm an objective would have to take.
+
+    Raises:
+        LabelsRefused: a label is below 0, or is 0 where that may not be.
+    """
+    lowest = label.min() if len(label) else 0.0
+    if (objective in NOT_NEGATIVE and lowest < 0) or (objective in POSITIVE and lowest <= 0):
+        least = "positive" if objective in POSITIVE else "0 or more"
+        raise LabelsRefused(f"for `{objective}` every label is {least}; some are not")
 
 
 def _check_types(frame: pl.DataFrame) -> None:

@@ -5,24 +5,24 @@ first score of the kernel counts, it has to give LightGBM's bits: on golden rows
 on the first rows of the night.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
 
 from models import booster
 from models.booster import Floats, ModelTextRefused
+from models.calibration import Calibration
+from models.curve import Curve
 from models.golden import bits_differing
-from models.kernel.choice import KERNEL, LIGHTGBM, Kernel, logistic
+from models.kernel.choice import KERNEL, LIGHTGBM, Kernel
 from models.matrix import FeaturesDiffer, as_floats, as_matrix, check_features, check_values
+from models.objectives import OBJECTIVES, Objective
 
 _ASKED_ROWS = 1_000  # of the first night that the kernel scores, which LightGBM scores too
-_ASKED_RAW = (-746.0, -709.78271289338409, -40.0, -1.5, -0.1, -1e-300, -0.0, 0.0, 5e-324, 0.3, 1.0, 36.8, 709.8, 1e308)
 
-_OVERFLOW = 709.782712893384  # math.exp raises beyond, where C's exp gives infinity
 
 type _Batch = Callable[[int, int], Floats]
 """The matrix of the rows from one up to another."""
@@ -35,11 +35,10 @@ class EnginesDiffer(Exception):
 
 
 @dataclass(slots=True, eq=False)
-class _Asked:
-    """What the kernel of one model was asked already."""
+class Asked:
+    """Whether the kernel of one model has passed what it was asked."""
 
     passed: bool = False
-    logistic: Callable[[Floats], Floats] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,18 +50,19 @@ class Model:
 
     features: tuple[str, ...]
     categorical: tuple[str, ...]
-    objective: str
-    sigmoid: float
-    """Slope of the logistic curve; 0 where the score is the raw score itself."""
+    objective: Objective
+    curve: Curve
+    kernel: Kernel
     _booster: Any
-    _kernel: Kernel
     _only: str = ""
     """The one engine that may score; empty if the rows decide."""
+    _by: str = ""
+    """The engine that somebody else has chosen for these rows, which the kernel has to deserve all the same."""
     _proof: Callable[["Model"], None] | None = None
-    _asked: _Asked = field(default_factory=_Asked, compare=False)
+    _asked: Asked = field(default_factory=Asked, compare=False)
 
     @classmethod
-    def load(cls, text: str, features: tuple[str, ...]) -> "Model":
+    def load(cls, text: str, features: tuple[str, ...], calibration: Calibration | None = None) -> "Model":
         """Load a model from the canonical text that `train` gave, for the features that it was trained with.
 
         A damaged text may abort or hang the process, or score silently otherwise: the caller compares the SHA-256 of
@@ -77,21 +77,25 @@ class Model:
         objective, sigmoid = _objective(header["objective"])
         loaded = booster.load(text)
         codes = tuple(features[index] for index in loaded.categorical())
-        return cls(features, codes, objective, sigmoid, loaded, Kernel(text))
+        return cls(features, codes, objective, Curve(OBJECTIVES[objective], sigmoid, calibration), Kernel(text), loaded)
 
     def only(self, engine: str) -> "Model":
         """The same model, scored by one engine, KERNEL or LIGHTGBM of `models.kernel.choice`, whatever the rows."""
-        return replace(self, _only=engine, _proof=None, _asked=_Asked())
+        return replace(self, _only=engine, _proof=None, _asked=Asked())
+
+    def by(self, engine: str) -> "Model":
+        """The same model, scored by an engine that an ensemble chose; the kernel is asked as ever, once for all."""
+        return replace(self, _by=engine)
 
     def proven_by(self, proof: Callable[["Model"], None]) -> "Model":
         """The same model; its kernel, once it is chosen, has to pass `proof` first, as a model that it alone scores."""
-        return replace(self, _proof=proof, _asked=_Asked())
+        return replace(self, _proof=proof, _asked=Asked())
 
     def engine_for(self, rows: int, threads: int = 1) -> str:
         """Which engine scores so many rows: `kernel`, or `lightgbm predict` and why."""
-        if self._only:
-            return self._only
-        refused = self._kernel.refused(rows, threads)
+        if self._only or self._by:
+            return self._only or self._by
+        refused = self.kernel.refused(rows, threads)
         return f"{LIGHTGBM}: {refused}" if refused else KERNEL
 
     def raw_scores(
@@ -112,12 +116,11 @@ class Model:
         Raises:
             FeaturesDiffer, NotExact, CodesRefused: see `models.matrix`.
         """
-        absent = [name for name in order if name not in frame.columns]
-        if absent:
-            raise FeaturesDiffer(f"the frame has no `{absent[0]}`, by which it should be ordered")
-        check_features([name for name in frame.columns if name not in order], self.features)
-        chosen = frame.select(self.features)
-        check_values(chosen, self.categorical)
+        chosen = chosen_features(frame, order, self.features, self.categorical)
+        return self.raw_of_chosen(chosen, threads, batch_rows, of_rows)
+
+    def raw_of_chosen(self, chosen: pl.DataFrame, threads: int, batch_rows: int, of_rows: int = 0) -> Floats:
+        """One raw score a row of what `chosen_features` gave; the numbers are those of `raw_scores`."""
         columns = chosen.get_columns()
         return self._scores(
             rows=chosen.height,
@@ -144,7 +147,7 @@ class Model:
         if self.engine_for(max(rows, of_rows), threads) != KERNEL or not rows:
             return self._predicted(rows, batch, threads, batch_rows)
         self._ask_kernel(min(rows, _ASKED_ROWS), batch, read)
-        return self._kernel.scores(read, rows, threads, batch_rows)
+        return self.kernel.scores(read, rows, threads, batch_rows)
 
     def _predicted(self, rows: int, batch: _Batch, threads: int, batch_rows: int) -> Floats:
         scores = np.empty(rows, dtype=np.float64)
@@ -163,7 +166,7 @@ class Model:
             return
         if self._proof:
             self._proof(self.only(KERNEL))
-        wrong = bits_differing(self._predicted(rows, batch, 1, rows or 1), self._kernel.scores(read, rows, 1, rows))
+        wrong = bits_differing(self._predicted(rows, batch, 1, rows or 1), self.kernel.scores(read, rows, 1, rows))
         if wrong:
             raise EnginesDiffer(
                 f"the kernel gives {wrong} of {rows} rows another raw score than LightGBM; nothing is scored. Remove "
@@ -172,28 +175,25 @@ class Model:
         self._asked.passed = True
 
     def probability(self, raw: Floats) -> Floats:
-        """One score a raw score: its probability if the objective is binary, itself otherwise.
+        """One score a raw score: its probability if the objective is binary, what is expected otherwise.
 
-        Computed as LightGBM does, with the exponential of the C library, element by element: numpy's own differs in the
-        last bit on some rows. Where the kernel scored it does this too, once it has given the same bits.
+        Computed as LightGBM does, or by the calibration if there is one. Where the kernel scored it does this too,
+        once it has given the same bits.
         """
-        if not self.sigmoid:
-            return raw.copy()
-        return self._logistic()(np.ascontiguousarray(raw)) if self._asked.passed else self._one_by_one(raw)
-
-    def _logistic(self) -> Callable[[Floats], Floats]:
-        if self._asked.logistic is None:
-            compiled, asked = logistic(self.sigmoid), np.array(_ASKED_RAW)
-            same = not bits_differing(self._one_by_one(asked), compiled(asked))
-            self._asked.logistic = compiled if same else self._one_by_one
-        return self._asked.logistic
-
-    def _one_by_one(self, raw: Floats) -> Floats:
-        return np.array([_logistic(self.sigmoid * one) for one in raw.tolist()], dtype=np.float64)
+        return self.curve.scores(raw, compiled=self._asked.passed)
 
 
-def _logistic(x: float) -> float:
-    return 0.0 if -x > _OVERFLOW else 1.0 / (1.0 + math.exp(-x))
+def chosen_features(
+    frame: pl.DataFrame, order: Sequence[str], features: Sequence[str], categorical: Sequence[str]
+) -> pl.DataFrame:
+    """The features of a frame that has exactly these beside `order`, in their order, each as LightGBM reads it."""
+    absent = [name for name in order if name not in frame.columns]
+    if absent:
+        raise FeaturesDiffer(f"the frame has no `{absent[0]}`, by which it should be ordered")
+    check_features([name for name in frame.columns if name not in order], features)
+    chosen = frame.select(features)
+    check_values(chosen, categorical)
+    return chosen
 
 
 def _header(text: str) -> dict[str, str]:
@@ -206,11 +206,11 @@ def _header(text: str) -> dict[str, str]:
     return found
 
 
-def _objective(line: str) -> tuple[str, float]:
-    """Name and slope from `binary sigmoid:1` or `regression`."""
+def _objective(line: str) -> tuple[Objective, float]:
+    """Name and slope from `binary sigmoid:1` or `regression`; the slope is 0 where there is none."""
     name, _, rest = line.partition(" ")
-    if name == "regression" and not rest:
-        return name, 0.0
     if name == "binary" and rest.startswith("sigmoid:"):
-        return name, float(rest.removeprefix("sigmoid:"))
-    raise ModelTextRefused(f"objective `{line}` is neither binary nor regression")
+        return "binary", float(rest.removeprefix("sigmoid:"))
+    if name in OBJECTIVES and name != "binary" and not rest:
+        return cast("Objective", name), 0.0
+    raise ModelTextRefused(f"objective `{line}` is none of {', '.join(OBJECTIVES)}")

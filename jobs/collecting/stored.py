@@ -18,7 +18,7 @@ from jobs.store.events import PROMOTED, read_chain
 from jobs.store.home import stored_jobs
 from jobs.store.objects import ObjectMissing, check_lengths
 from jobs.store.proofs import read_proofs
-from jobs.store.registry import GOLDEN_ROWS, ModelMissing, read_version, version_folder, version_names
+from jobs.store.registry import GOLDEN_ROWS, ModelMissing, read_version, text_files, version_folder, version_names
 from jobs.store.runs import kept_runs, read_run
 from jobs.store.snapshots import kept_snapshots, read_snapshot, snapshot_folder
 
@@ -139,7 +139,8 @@ def _of_version(home: Home, job: str, name: str, golden: dict[Path, FileSeal]) -
     """The snapshot that a model version was trained on; the objects of its golden night are added."""
     version = _version(home, job, name)
     folder = version_folder(home, version)
-    check_lengths({folder / "model.txt": version.model_seal, folder / GOLDEN_ROWS: version.golden.rows_seal})
+    texts = {folder / name: seal for name, seal in text_files(version).items()}
+    check_lengths({**texts, folder / GOLDEN_ROWS: version.golden.rows_seal})
     golden |= read_golden_night(home, version).seals(home)
     return job, version.as_of, version.snapshot_digest
 

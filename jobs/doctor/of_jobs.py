@@ -18,7 +18,7 @@ from jobs.store.objects import ObjectDamaged, check_seals
 from jobs.store.registry import (
     GOLDEN_ROWS,
     read_lock_file,
-    read_model_text,
+    read_model_texts,
     read_training_record,
     read_version,
     version_folder,
@@ -120,7 +120,7 @@ def champion(patient: Patient, name: str) -> str:
 
     job, found = patient.jobs[name], patient.home
     version = read_version(found, name, patient.chains[name].champion(patient.settings.today(job.calendar)))
-    read_model_text(found, version)
+    read_model_texts(found, version)
     read_lock_file(found, version)
     read_training_record(found, version)
     night = read_golden_night(found, version)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from jobs.store.home import Home
     from jobs.store.registry import ModelVersion
     from jobs.store.snapshots import Snapshot
-    from models.scorer import Model
+    from models.ensemble import Scorer
 
 _NIGHT_KIND = "golden night"
 _LAST_NIGHTS = 28
@@ -66,7 +66,7 @@ class GoldenNightDiffers(Exception):
 class Ready:
     """A model that may score here: in which ways this environment is another than its own, and what proved it equal."""
 
-    model: Model
+    model: Scorer
     differences: Differences
     proven_by: tuple[str, ...]
 
@@ -129,7 +129,7 @@ def _cut(value: Json) -> str:
     return "nothing" if value is None else str(value)[:12]
 
 
-def require_golden_rows(job: Job, home: Home, version: ModelVersion, model: Model, differences: Differences) -> None:
+def require_golden_rows(job: Job, home: Home, version: ModelVersion, model: Scorer, differences: Differences) -> None:
     """Pass if the model gives every golden row the bits that it gave when it was trained."""
     wrong = golden_rows_differing(job, home, version, model)
     if wrong:
@@ -140,7 +140,7 @@ def require_golden_rows(job: Job, home: Home, version: ModelVersion, model: Mode
         )
 
 
-def golden_rows_differing(job: Job, home: Home, version: ModelVersion, model: Model) -> int:
+def golden_rows_differing(job: Job, home: Home, version: ModelVersion, model: Scorer) -> int:
     """How many golden rows the model gives another raw score than when it was trained; their file is checked first."""
     rows = read_sealed_rows(version_folder(home, version) / GOLDEN_ROWS, version.golden.rows_seal)
     found = raw_scores(job, rows.drop(_RAW), Fitted.from_json(version.fitted), model)
@@ -170,7 +170,7 @@ def read_golden_night(home: Home, version: ModelVersion) -> Snapshot:
 
 
 def keep_golden(
-    job: Job, home: Home, folder: Path, snapshot: Snapshot, built: pl.DataFrame, fitted: Fitted, model: Model
+    job: Job, home: Home, folder: Path, snapshot: Snapshot, built: pl.DataFrame, fitted: Fitted, model: Scorer
 ) -> Golden:
     """Write golden rows and night into the staged folder of a version, and say what its manifest must hold of them.
 

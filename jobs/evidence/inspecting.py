@@ -23,9 +23,9 @@ from jobs.store.proofs import read_proofs
 from jobs.store.registry import (
     GOLDEN_ROWS,
     read_lock_file,
-    read_model_text,
     read_training_record,
     read_version,
+    text_files,
     version_folder,
     version_names,
 )
@@ -118,9 +118,11 @@ def _look_at_version(seen: _Inspection, job: str, name: str) -> None:
     version = seen.read(partial(read_version, home, job, name))
     if version is None:
         return
-    for read in (read_model_text, read_lock_file, read_training_record):
+    for read in (read_lock_file, read_training_record):
         seen.read(partial(read, home, version))
-    seen.expect([(version_folder(home, version) / GOLDEN_ROWS, version.golden.rows_seal)])
+    folder = version_folder(home, version)
+    seen.expect((folder / name, seal) for name, seal in text_files(version).items())
+    seen.expect([(folder / GOLDEN_ROWS, version.golden.rows_seal)])
     night = seen.read(partial(read_golden_night, home, version))
     if night:
         seen.expect(night.seals(home).items())

@@ -7,7 +7,6 @@ another here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,8 @@ from jobs.editions import edition_of
 from jobs.evidence.golden import other_environment, side_by_side
 from jobs.exits import failure_of, known_failures
 from jobs.steps.scoring import matching_features
-from jobs.steps.training import training_facts, training_rows, training_set
-from jobs.store.registry import read_model_text, read_version, version_names
+from jobs.steps.training import calibration_facts, learning_again, trained_nights, training_facts, training_rows
+from jobs.store.registry import read_model_texts, read_version, version_names
 from jobs.store.snapshots import read_snapshot
 from models.parameters import Parameters
 from models.training import train_again
@@ -48,7 +47,7 @@ class Retrained:
 
     @property
     def identical(self) -> bool:
-        """Whether every byte of the text, and the fitted state, are what was kept."""
+        """Whether every byte of the texts, the fitted state and the calibration are what was kept."""
         return self.code == 0
 
 
@@ -85,14 +84,16 @@ def retrain_version(job: Job, home: Home, name: str, threads: int) -> Retrained:
 
 def _difference(job: Job, home: Home, version: ModelVersion, threads: int) -> str:
     """What is not as it was kept; nothing if every byte is."""
-    kept = read_model_text(home, version)
+    kept = read_model_texts(home, version)
     job = edition_of(job, version)
     matching_features(job, version)
     snapshot = read_snapshot(home, job.name, version.as_of, version.snapshot_digest)
-    first, last = (date.fromisoformat(str(version.training[name])) for name in ("first_night", "last_night"))
-    rows = training_rows(job, home, snapshot, (first, last), Fitted.from_json(version.fitted))
-    text = train_again(training_set(job, rows.frame), Parameters.from_json(version.parameters), threads)
-    said = [*_rows_differ(version, rows), *_text_differs(kept, text)]
+    rows = training_rows(job, home, snapshot, trained_nights(version.training), Fitted.from_json(version.fitted))
+    parameters = Parameters.from_json(version.parameters)
+    again = train_again(learning_again(job, rows, parameters), parameters, threads)
+    said = [*_rows_differ(version, rows), *_texts_differ(version, kept, again.texts)]
+    if calibration_facts(again.calibration) != version.calibration:
+        said.append("the calibration is another")
     return "; ".join(said)
 
 
@@ -102,12 +103,18 @@ def _rows_differ(version: ModelVersion, rows: TrainingRows) -> list[str]:
     return [*said, "the fitted state is another"] if rows.fitted.to_json() != version.fitted else said
 
 
-def _text_differs(kept: str, text: str) -> list[str]:
+def _texts_differ(version: ModelVersion, kept: Sequence[str], texts: Sequence[str]) -> list[str]:
+    names = [f"member {member.name}" for member in version.members] or ["the model"]
+    each = zip(names, kept, texts, strict=True)
+    return [said for name, was, now in each for said in _text_differs(name, was, now)]
+
+
+def _text_differs(name: str, kept: str, text: str) -> list[str]:
     pairs = enumerate(zip_longest(kept.splitlines(), text.splitlines()), start=1)
     lines = [number for number, (was, now) in pairs if was != now]
     if lines:
-        return [f"{len(lines):,} lines of the model's text are others, the first is line {lines[0]:,}"]
-    return ["the model's text has other line ends"] if kept != text else []
+        return [f"{len(lines):,} lines of {name}'s text are others, the first is line {lines[0]:,}"]
+    return [f"{name}'s text has other line ends"] if kept != text else []
 
 
 def _where(differences: Differences) -> str:

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from jobs.store.runs import Run
     from jobs.store.snapshots import Partition, Snapshot, TableSnapshot
     from models.booster import Floats
-    from models.scorer import Model
+    from models.ensemble import Scorer
 
     type Columns = tuple[tuple[str, str], ...]
 
@@ -79,7 +79,7 @@ class Proven:
     """
 
     objects: dict[Path, tuple[FileSeal, Columns]] = field(default_factory=dict)
-    versions: dict[tuple[str, str], tuple[ModelVersion, Model, Differences]] = field(default_factory=dict)
+    versions: dict[tuple[str, str], tuple[ModelVersion, Scorer, Differences]] = field(default_factory=dict)
     golden: set[tuple[str, str, str]] = field(default_factory=set)
     chains: dict[str, Chain] = field(default_factory=dict)
 
@@ -96,7 +96,7 @@ class Replay:
     kept: Run | None = None
     taken: Snapshot | None = None
     version: ModelVersion | None = None
-    model: Model | None = None
+    model: Scorer | None = None
     features: RowsFile | None = None
     raw: Floats | None = None
     scores: RowsFile | None = None
@@ -178,7 +178,7 @@ def replay_model(replay: Replay) -> None:
     replay.job = edition_of(replay.job, version)
 
 
-def _read_version(replay: Replay) -> tuple[ModelVersion, Model, Differences]:
+def _read_version(replay: Replay) -> tuple[ModelVersion, Scorer, Differences]:
     """The version that the run names, each of its files read and checked."""
     try:
         version = read_version(replay.home, replay.job.name, replay.run.inputs.model_version)
@@ -192,7 +192,7 @@ def _read_version(replay: Replay) -> tuple[ModelVersion, Model, Differences]:
 def replay_golden_rows(replay: Replay) -> None:
     """The version's golden rows and golden night are whole, and it gives each of the rows the same bits."""
     version = _had(replay.version)
-    model = _had(replay.model)
+    model = _scorer(replay)
     engines = {LIGHTGBM, model.engine_for(replay.run.row_count).partition(":")[0]}  # those that score here
     asked = [each for each in sorted(engines) if (replay.job.name, version.version, each) not in replay.proven.golden]
     if not asked:
@@ -227,7 +227,7 @@ def replay_raw_scores(replay: Replay) -> None:
     """The raw scores, computed again of rows that are what was built again, have the digest that was kept."""
     run, features = replay.run, _had(replay.features)
     fitted = Fitted.from_json(_had(replay.version).fitted)
-    raw = raw_of(replay.job, features, fitted, _had(replay.model))
+    raw = raw_of(replay.job, features, fitted, _scorer(replay))
     key = [each for each in features.columns if each[0] in replay.job.key]
     found = combine(len(raw), [*key, *column_digests(pl.DataFrame({"raw_score": raw}))])
     if found != run.scores_digest:
@@ -240,7 +240,7 @@ def replay_scores(replay: Replay) -> None:
     run, kept = replay.run, _kept_file(replay, SCORES_FILE)
     if (kept.digest, kept.rows) != (run.published_digest, run.row_count):
         raise RunDamaged(f"{kept.path} has another digest than the manifest beside it says")
-    made = score_batches(replay.job, _had(replay.features), _had(replay.raw), run.inputs, _had(replay.model))
+    made = score_batches(replay.job, _had(replay.features), _had(replay.raw), run.inputs, _scorer(replay))
     _require_same_rows(kept, made)
     replay.scores = kept
 
@@ -337,6 +337,12 @@ def _kept_file(replay: Replay, name: str) -> RowsFile:
     if seal is None:
         raise RunDamaged(f"{replay.folder / 'manifest.json'} names no {name}; restore it from a backup")
     return open_rows_file(path, seal)
+
+
+def _scorer(replay: Replay) -> Scorer:
+    """The model that an earlier stage loaded; a union of classes is not what `_had` can infer."""
+    assert replay.model is not None, "stages run in order"  # noqa: S101  a bug of ours
+    return replay.model
 
 
 def _had[T](left: T | None) -> T:

@@ -192,7 +192,12 @@ def _show_version(screen: Screen, home: Home, version: ModelVersion) -> None:
 
     def lines() -> None:
         say(f"model {version.version} of {version.job}, trained on snapshot {version.snapshot_digest}")
-        facts = {**version.training, "features": len(version.features), **version.environment}
+        facts = {
+            **version.training,
+            "features": len(version.features),
+            "transforms": _transforms(version),
+            **version.environment,
+        }
         table(("fact", "value"), list(facts.items()))
         quality_lines(version.metrics.get("quality"), "on the last nights, by a model of the nights before them")
         say(f"proofs: {event.reason}" if event else f"never put to proof; see: score prove --model {version.version}")
@@ -202,6 +207,12 @@ def _show_version(screen: Screen, home: Home, version: ModelVersion) -> None:
                 say(f"  {'held  ' if each['held'] else 'BROKEN'}  {each['name']}: {each['detail']}")
 
     screen.show({"model_version": version.version, **version.to_json(), "proofs": proofs}, lines)
+
+
+def _transforms(version: ModelVersion) -> str:
+    from features.fitted import Fitted  # noqa: PLC0415  only here
+
+    return Fitted.from_json(version.fitted).in_words
 
 
 def _show_run(screen: Screen, home: Home, run: Run) -> None:

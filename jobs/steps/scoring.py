@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import polars as pl
@@ -13,10 +13,12 @@ from features.fitted import Fitted, apply, unseen
 from jobs.availability import columns_met, require_available
 from jobs.store.batches import write_batches
 from jobs.store.digest import rows_digest
-from jobs.store.opening import in_store, scan_tables, stored_rows
-from jobs.store.registry import read_model_text
+from jobs.store.opening import in_store, nulls_at, scan_tables
+from jobs.store.registry import read_model_texts
 from jobs.store.runs import FEATURES_FILE, SCORES_FILE, RunInputs, run_folder
 from jobs.telling.log import SILENT
+from models.calibration import calibration_of
+from models.ensemble import Ensemble, Part
 from models.scorer import Model
 from models.training import NotSorted, check_sorted
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from jobs.store.snapshots import Snapshot
     from jobs.telling.log import Log
     from models.booster import Floats
+    from models.ensemble import Scorer
 
 
 class PopulationEmpty(Exception):
@@ -87,7 +90,7 @@ def score_snapshot(
     home: Home,
     snapshot: Snapshot,
     version: ModelVersion,
-    model: Model,
+    model: Scorer,
     folder: Path,
     threads: int = 1,
     log: Log = SILENT,
@@ -107,12 +110,12 @@ def score_snapshot(
     matching_features(job, version)
     inputs, fitted = run_inputs(job, snapshot, version), Fitted.from_json(version.fitted)
     new = not run_folder(home, inputs).is_dir()
-    met = columns_met(job.columns, snapshot, stored_rows(home))
-    if new and not accept_rows:
-        require_available(job.name, snapshot.as_of, met)
     with log.phase("features") as line:
-        frames = night_batches(job, scan_tables(in_store(home), snapshot), snapshot.as_of)
-        features = write_batches(frames, folder / FEATURES_FILE)
+        tables = scan_tables(in_store(home), snapshot)
+        met = columns_met(job.columns, snapshot, nulls_at(in_store(home)))
+        if new and not accept_rows:
+            require_available(job.name, snapshot.as_of, met)
+        features = write_batches(night_batches(job, tables, snapshot.as_of), folder / FEATURES_FILE)
         line.update(rows=features.rows, bytes=features.seal.size)
     unseen_here = unseen_labels(features, fitted)
     if new:
@@ -212,9 +215,22 @@ def _nothing_to_score(job: Job, as_of: date) -> PopulationEmpty:
     )
 
 
-def load_model(home: Home, version: ModelVersion) -> Model:
-    """The version's model, its file checked before LightGBM sees it; before it is used: `evidence.golden.ready`."""
-    return Model.load(read_model_text(home, version), model_columns(version).names)
+def load_model(home: Home, version: ModelVersion) -> Scorer:
+    """The version's model, or its members as one, each file checked before LightGBM sees any.
+
+    Before it is used: `evidence.golden.ready`.
+    """
+    texts = read_model_texts(home, version)
+    features = model_columns(version).names
+    kept = version.calibration
+    calibration = calibration_of(cast("dict[str, object]", kept["fitted"])) if kept else None
+    if version.model_seal:
+        return Model.load(texts[0], features, calibration)
+    parts = [
+        Part(each.name, each.weight, Model.load(text, each.features))
+        for each, text in zip(version.members, texts, strict=True)
+    ]
+    return Ensemble.of(parts, features, calibration)
 
 
 def model_columns(version: ModelVersion) -> FeatureSet:
@@ -227,7 +243,7 @@ def raw_scores(
     job: Job,
     frame: pl.DataFrame,
     fitted: Fitted,
-    model: Model,
+    model: Scorer,
     threads: int = 1,
     batch_rows: int = 65_536,
     of_rows: int = 0,
@@ -245,7 +261,7 @@ def raw_scores(
     return model.raw_scores(applied, order=order, threads=threads, batch_rows=batch_rows, of_rows=of_rows)
 
 
-def raw_of(job: Job, features: RowsFile, fitted: Fitted, model: Model, threads: int = 1) -> Floats:
+def raw_of(job: Job, features: RowsFile, fitted: Fitted, model: Scorer, threads: int = 1) -> Floats:
     """One raw score a row of a file of features, in its order, scored a batch at a time.
 
     Raises:
@@ -258,7 +274,9 @@ def raw_of(job: Job, features: RowsFile, fitted: Fitted, model: Model, threads: 
     return raw
 
 
-def score_batches(job: Job, features: RowsFile, raw: Floats, inputs: RunInputs, model: Model) -> Iterator[pl.DataFrame]:
+def score_batches(
+    job: Job, features: RowsFile, raw: Floats, inputs: RunInputs, model: Scorer
+) -> Iterator[pl.DataFrame]:
     """The table of scores, one row per row of features and in their order, in batches."""
     rank, begin = ranks(raw), 0
     for keys in features.batches([*job.key, "as_of"]):
@@ -314,7 +332,7 @@ def unseen_share(scored: Scored) -> float:
     return max(scored.unseen.values(), default=0) / scored.features.rows
 
 
-def score_table(job: Job, frame: pl.DataFrame, version: ModelVersion, model: Model, threads: int = 1) -> pl.DataFrame:
+def score_table(job: Job, frame: pl.DataFrame, version: ModelVersion, model: Scorer, threads: int = 1) -> pl.DataFrame:
     """One row per row of a night's feature frame, in key order: its scores, all that is published but the run's id."""
     in_order = frame.sort("as_of", *job.key)
     raw = raw_scores(job, in_order, Fitted.from_json(version.fitted), model, threads)
@@ -325,6 +343,8 @@ def score_table(job: Job, frame: pl.DataFrame, version: ModelVersion, model: Mod
 
 
 def _scores(keys: pl.DataFrame, score: Floats, raw: Floats, rank: npt.NDArray[np.int64], version: str) -> pl.DataFrame:
+    if not np.isfinite(score).all():
+        raise ScoreNotFinite(f"model {version} gave a score that is infinite; nothing is published")
     return keys.with_columns(
         score=pl.Series(score, dtype=pl.Float64),
         raw_score=pl.Series(raw, dtype=pl.Float64),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -22,14 +22,12 @@ from jobs.store.events import PROMOTED, append, read_chain
 from jobs.store.home import staging
 from jobs.store.locks import locked
 from jobs.store.opening import in_store, read_tables
-from jobs.store.registry import ModelVersion, keep_version, seal_of_text
+from jobs.store.registry import MemberFile, ModelVersion, keep_version, seal_of_text
 from jobs.telling.log import SILENT
-from models.scorer import Model
-from models.training import Learning, TooFewNights, TrainingSet, held_out_from, train
+from models.training import SINGLE, Learning, TooFewNights, TrainingSet, held_out_from, train
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date
 
     from features.fitted import Fitted
     from features.fitted.declaring import Transform
@@ -42,9 +40,10 @@ if TYPE_CHECKING:
     from jobs.store.snapshots import Snapshot
     from jobs.telling.log import Log
     from models.parameters import Parameters
-    from models.training import TrainedModel
+    from models.training import FittedCalibration, TrainedMember, TrainedModel
 
 LABEL = "label"
+_DAY = timedelta(days=1)
 
 
 class LabelsMissing(Exception):
@@ -53,6 +52,25 @@ class LabelsMissing(Exception):
 
 class NightsMissing(Exception):
     """There is no night to train on: too little history, or nothing matured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nights:
+    """Nights to train on: the last, and each that lies some times `every` days before it, down to the first."""
+
+    first: date
+    last: date
+    every: int = 1
+
+    def each(self) -> list[date]:
+        """All of them, oldest first."""
+        count = (self.last - self.first).days // self.every
+        return [self.last - timedelta(days=self.every * n) for n in range(count, -1, -1)]
+
+
+def nights_of(first: date, last: date, every: int) -> Nights:
+    """The last night, and as many before it as there are from `first` on."""
+    return Nights(last - (last - first) // (every * _DAY) * every * _DAY, last, every)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +85,7 @@ class TrainingRows:
     built: pl.DataFrame
     label: pl.Series
     fitted: Fitted
-    first_night: date
-    last_night: date
+    of: Nights
     nights: int
     missing_labels: int
 
@@ -107,6 +124,7 @@ def train_version(
     parameters = parameters or job.parameters()
     declared(transforms_of(job), job.features().FEATURE_SET)
     queries = job.queries()
+    job = replace(job, columns=job.columns.of(queries))
     require_declared(job.name, queries, job.columns)
     require_defaults(queries, job.columns)
     first_night = as_of - timedelta(days=job.training.nights)
@@ -124,13 +142,12 @@ def train_version(
     with log.phase("train") as line:
         trained = train(learning(job, rows, parameters.validation_nights), parameters, threads)
         line.update(rows=trained.rows)
-    model = Model.load(trained.text, trained.features)
     with staging(home) as staged:
         folder = staged / "model"
         folder.mkdir()
-        golden = keep_golden(job, home, folder, snapshot, rows.built, rows.fitted, model)
+        golden = keep_golden(job, home, folder, snapshot, rows.built, rows.fitted, trained.scorer())
         version = _version(job, snapshot, rows, trained, golden)
-        keep_version(home, folder, version, trained.text, lock_file(job.project), _record(job, settings, threads))
+        keep_version(home, folder, version, trained.texts, lock_file(job.project), _record(job, settings, threads))
     reach("version-kept")
     return Trained(version, trained.rows, _promote_first(job, settings, home, version))
 
@@ -149,16 +166,16 @@ def training_rows(
     job: Job,
     home: Home,
     snapshot: Snapshot,
-    nights: tuple[date, date] | None = None,
+    nights: Nights | None = None,
     like: Fitted | None = None,
 ) -> TrainingRows:
-    """Features with labels of the nights from first to last, and what the transforms learnt of them.
+    """Features with labels of some nights, and what the transforms learnt of them.
 
-    Without `nights`: of all that matured. With `like`: by the transforms that this state was learnt by, whatever the
-    feature module declares today.
+    Without `nights`: of those that matured, as the job declares. With `like`: by the transforms that this state was
+    learnt by, whatever the feature module declares today.
     """
-    first, last = nights or training_nights(job, snapshot)
-    cutoffs = [job.cutoff(first + timedelta(days=n)) for n in range((last - first).days + 1)]
+    nights = nights or nights_of(*training_nights(job, snapshot), job.training.every_nights)
+    cutoffs = [job.cutoff(night) for night in nights.each()]
     tables = read_tables(in_store(home), snapshot)
     module = job.features()
     frame = features_of(job, tables, cutoffs)
@@ -169,14 +186,14 @@ def training_rows(
     missing = labelled.get_column(LABEL).null_count()
     if missing > job.training.missing_labels_max * labelled.height:
         raise LabelsMissing(
-            f"{missing} of {labelled.height} rows of the nights {first} to {last} have no known outcome; "
-            f"{job.training.missing_labels_max:.1%} may. Has the warehouse stopped to receive them?"
+            f"{missing} of {labelled.height} rows of the nights {nights.first} to {nights.last} have no known "
+            f"outcome; {job.training.missing_labels_max:.1%} may. Has the warehouse stopped to receive them?"
         )
     known = labelled.filter(pl.col(LABEL).is_not_null())
     built, label = known.drop(LABEL), known.get_column(LABEL)
-    fitted = _fit(job, built, label, like)
+    fitted = fit_rows(job, built, label, like)
     count = known.get_column("as_of").n_unique()
-    return TrainingRows(_applied(built, label, fitted), built, label, fitted, first, last, count, missing)
+    return TrainingRows(_applied(built, label, fitted), built, label, fitted, nights, count, missing)
 
 
 def transforms_of(job: Job) -> tuple[Transform, ...]:
@@ -201,13 +218,21 @@ def learning(job: Job, rows: TrainingRows, validation_nights: int) -> Learning:
             "(`validation_nights`). Train as of a later date, or validate on fewer."
         )
     built, label = rows.built.filter(matured), rows.label.filter(matured)
-    fitted = _fit(job, built, label, rows.fitted)
+    fitted = fit_rows(job, built, label, rows.fitted)
     early = _applied(built, label, fitted)
     last = _applied(rows.built.filter(late), rows.label.filter(late), fitted)
     return Learning(training_set(job, rows.frame), training_set(job, early), training_set(job, last))
 
 
-def _fit(job: Job, built: pl.DataFrame, label: pl.Series, like: Fitted | None) -> Fitted:
+def learning_again(job: Job, rows: TrainingRows, parameters: Parameters) -> Learning:
+    """What training again needs: the late nights only if there is a calibration to fit again by them."""
+    if parameters.calibration:
+        return learning(job, rows, parameters.validation_nights)
+    return Learning(training_set(job, rows.frame))
+
+
+def fit_rows(job: Job, built: pl.DataFrame, label: pl.Series, like: Fitted | None) -> Fitted:
+    """What the job's transforms learn of some rows; with `like`: the transforms that this state was learnt by."""
     days = None if like is None else like.matures_days
     return fit(
         built,
@@ -226,12 +251,24 @@ def _applied(built: pl.DataFrame, label: pl.Series, fitted: Fitted) -> pl.DataFr
 def training_facts(rows: TrainingRows) -> dict[str, Json]:
     """What a version's manifest says of its training rows."""
     return {
-        "first_night": rows.first_night.isoformat(),
-        "last_night": rows.last_night.isoformat(),
+        "first_night": rows.of.first.isoformat(),
+        "last_night": rows.of.last.isoformat(),
         "missing_labels": rows.missing_labels,
         "nights": rows.nights,
         "rows": rows.frame.height,
+        **({"every_nights": rows.of.every} if rows.of.every > 1 else {}),
     }
+
+
+def trained_nights(facts: Mapping[str, Json]) -> Nights:
+    """The nights that a version's manifest says it was trained on."""
+    first, last = (date.fromisoformat(str(facts[name])) for name in ("first_night", "last_night"))
+    return Nights(first, last, int(str(facts.get("every_nights", 1))))
+
+
+def calibration_facts(calibration: FittedCalibration | None) -> dict[str, Json] | None:
+    """What a version's manifest says of its calibration; null if it has none."""
+    return _json(calibration.to_json()) if calibration else None
 
 
 def training_nights(job: Job, snapshot: Snapshot) -> tuple[date, date]:
@@ -263,6 +300,7 @@ def training_set(job: Job, frame: pl.DataFrame) -> TrainingSet:
 
 def _version(job: Job, snapshot: Snapshot, rows: TrainingRows, trained: TrainedModel, golden: Golden) -> ModelVersion:
     feature_set = job.features().FEATURE_SET
+    single = [member.name for member in trained.members] == [SINGLE]
     return ModelVersion(
         job=job.name,
         as_of=snapshot.as_of,
@@ -273,13 +311,27 @@ def _version(job: Job, snapshot: Snapshot, rows: TrainingRows, trained: TrainedM
         snapshot_digest=snapshot.digest,
         fitted=rows.fitted.to_json(),
         parameters=_json(trained.parameters.to_json()),
-        model_seal=seal_of_text(trained.text),
+        model_seal=seal_of_text(trained.text) if single else None,
         lock_sha256=lock_sha256(job.project),
         environment=environment(),
         training=training_facts(rows),
         metrics=_json(trained.metrics.to_json()) if trained.metrics else {},
         golden=golden,
         columns=job.columns.declared,
+        members=() if single else tuple(map(_member_file, trained.members)),
+        calibration=calibration_facts(trained.calibration),
+    )
+
+
+def _member_file(member: TrainedMember) -> MemberFile:
+    return MemberFile(
+        name=member.name,
+        weight=member.weight,
+        features=member.features,
+        first_night=member.first_night,
+        nights=member.nights,
+        rows=member.rows,
+        seal=seal_of_text(member.text),
     )
 
 

@@ -3,7 +3,7 @@
 format.json                               the version of this layout
 objects/ab/abcd….parquet                  rows of snapshots, written once, named by their digest
 snapshots/JOB/AS_OF/DIGEST/               manifest.json, taken.json, marks.json
-models/JOB/VERSION/                       manifest.json, model.txt, trained.json
+models/JOB/VERSION/                       manifest.json, model.txt (or member_NAME.txt each), trained.json
 runs/JOB/AS_OF/RUN_ID/                    manifest.json, scores.parquet, features.parquet, execution.json
 events/JOB/00000001.json …                publications, promotions, skips, proofs: one chain a job
 proofs/JOB/DIGEST.json                    what `score prove` found

@@ -14,7 +14,7 @@ from jobs.store.home import safe_name, settle
 from jobs.store.objects import FileSeal, ObjectDamaged, ObjectMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from jobs.store.home import Home
@@ -61,6 +61,40 @@ class Golden:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberFile:
+    """One member of an ensemble: its weight, the model columns that it knows, the nights that it saw, its text's file.
+
+    Raw scores are multiplied by the weight, added in the order of the members, and divided by the sum of the weights.
+    """
+
+    name: str
+    weight: int
+    features: tuple[str, ...]
+    first_night: str
+    nights: int
+    rows: int
+    seal: FileSeal
+
+    @property
+    def file(self) -> str:
+        """The name of the file with its text."""
+        return f"member_{self.name}.txt"
+
+    def to_json(self) -> dict[str, Json]:
+        """As it stands in the manifest."""
+        return {
+            "features": list(self.features),
+            "first_night": self.first_night,
+            "name": self.name,
+            "nights": self.nights,
+            "rows": self.rows,
+            "sha256": self.seal.sha256,
+            "size": self.seal.size,
+            "weight": self.weight,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class ModelVersion:
     """One training result: the facts of its manifest."""
 
@@ -73,12 +107,17 @@ class ModelVersion:
     snapshot_digest: str
     fitted: str
     parameters: dict[str, Json]
-    model_seal: FileSeal
+    model_seal: FileSeal | None
+    """Of the text of a single model; null for an ensemble, which has members."""
     lock_sha256: str
     environment: dict[str, Json]
     training: dict[str, Json]
     metrics: dict[str, Json]
     golden: Golden
+    members: tuple[MemberFile, ...] = ()
+    """Of an ensemble, in the order in which their raw scores are added."""
+    calibration: dict[str, Json] | None = None
+    """How raw scores become scores, and by which nights that was fitted; null where the objective says it."""
     columns: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
     @property
@@ -91,9 +130,15 @@ class ModelVersion:
 
         What versions did not have once is left out where it is empty, so that they are still called what they were.
         """
-        columns: dict[str, Json] = {"columns": cast("Json", self.columns)} if self.columns else {}
+        more: dict[str, Json] = {"columns": cast("Json", self.columns)} if self.columns else {}
+        if self.members:
+            more["members"] = [each.to_json() for each in self.members]
+        if self.model_seal:
+            more |= {"model_sha256": self.model_seal.sha256, "model_size": self.model_seal.size}
+        if self.calibration is not None:
+            more["calibration"] = self.calibration
         return {
-            **columns,
+            **more,
             "as_of": self.as_of.isoformat(),
             "environment": self.environment,
             "feature_fingerprint": self.feature_fingerprint,
@@ -104,8 +149,6 @@ class ModelVersion:
             "job": self.job,
             "lock_sha256": self.lock_sha256,
             "metrics": self.metrics,
-            "model_sha256": self.model_seal.sha256,
-            "model_size": self.model_seal.size,
             "parameters": self.parameters,
             "snapshot_digest": self.snapshot_digest,
             "sql_fingerprints": cast("Json", self.sql_fingerprints),
@@ -119,11 +162,19 @@ def seal_of_text(text: str) -> FileSeal:
     return FileSeal(hashlib.sha256(content).hexdigest(), len(content))
 
 
+def text_files(version: ModelVersion) -> dict[str, FileSeal]:
+    """The files with the texts of a version, by name, in the order in which raw scores are added."""
+    if version.model_seal:
+        return {"model.txt": version.model_seal}
+    return {member.file: member.seal for member in version.members}
+
+
 def keep_version(
-    home: Home, folder: Path, version: ModelVersion, model_text: str, lock: bytes, trained: dict[str, Json]
+    home: Home, folder: Path, version: ModelVersion, texts: Sequence[str], lock: bytes, trained: dict[str, Json]
 ) -> None:
     """Write a version once, into a staged folder that holds its golden files; one that is there already is the same."""
-    write_durably(folder / "model.txt", model_text.encode())
+    for name, text in zip(text_files(version), texts, strict=True):
+        write_durably(folder / name, text.encode())
     write_durably(folder / "uv.lock", lock)
     write_document(folder / "trained.json", "training", trained)
     reach("version-files-written")
@@ -164,18 +215,20 @@ def read_training_record(home: Home, version: ModelVersion) -> dict[str, Json]:
     return read_document(version_folder(home, version) / "trained.json", "training")
 
 
-def read_model_text(home: Home, version: ModelVersion) -> str:
-    """The model's text, its SHA-256 checked before anybody parses it: a damaged one can crash the library.
+def read_model_texts(home: Home, version: ModelVersion) -> tuple[str, ...]:
+    """The text of the model, or of each member, its SHA-256 checked before anybody parses it.
+
+    A damaged one can crash the library: none is given unless all are whole.
 
     Raises:
-        ObjectDamaged, ObjectMissing: if the file is not what was written.
+        ObjectDamaged, ObjectMissing: if a file is not what was written.
     """
-    path = version_folder(home, version) / "model.txt"
-    return _read_sealed(path, version.model_seal.sha256).decode()
+    folder = version_folder(home, version)
+    return tuple(_read_sealed(folder / name, seal.sha256).decode() for name, seal in text_files(version).items())
 
 
 def read_lock_file(home: Home, version: ModelVersion) -> bytes:
-    """The lock file that the version was trained under; errors as `read_model_text`."""
+    """The lock file that the version was trained under; errors as `read_model_texts`."""
     return _read_sealed(version_folder(home, version) / "uv.lock", version.lock_sha256)
 
 
@@ -205,14 +258,32 @@ def _from_json(body: dict[str, Json]) -> ModelVersion:
         snapshot_digest=cast("str", body["snapshot_digest"]),
         fitted=cast("str", body["fitted"]),
         parameters=cast("dict[str, Json]", body["parameters"]),
-        model_seal=FileSeal(cast("str", body["model_sha256"]), cast("int", body["model_size"])),
+        model_seal=_seal(body, "model_") if "model_sha256" in body else None,
         lock_sha256=cast("str", body["lock_sha256"]),
         environment=cast("dict[str, Json]", body["environment"]),
         training=cast("dict[str, Json]", body["training"]),
         metrics=cast("dict[str, Json]", body["metrics"]),
         golden=_golden_from_json(cast("dict[str, Json]", body["golden"])),
+        members=tuple(map(_member_from_json, cast("list[dict[str, Json]]", body.get("members", [])))),
+        calibration=cast("dict[str, Json] | None", body.get("calibration")),
         columns=cast("dict[str, dict[str, Json]]", body.get("columns", {})),
     )
+
+
+def _member_from_json(body: dict[str, Json]) -> MemberFile:
+    return MemberFile(
+        name=cast("str", body["name"]),
+        weight=cast("int", body["weight"]),
+        features=tuple(cast("list[str]", body["features"])),
+        first_night=cast("str", body["first_night"]),
+        nights=cast("int", body["nights"]),
+        rows=cast("int", body["rows"]),
+        seal=_seal(body),
+    )
+
+
+def _seal(body: dict[str, Json], before: str = "") -> FileSeal:
+    return FileSeal(cast("str", body[f"{before}sha256"]), cast("int", body[f"{before}size"]))
 
 
 def _golden_from_json(body: dict[str, Json]) -> Golden:

@@ -16,7 +16,7 @@ from models.kernel.plan import SET_LOOKUP, Plan, plan_of
 from models.kernel.trees import read_forest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from models.kernel.scoring import Read
     from models.kernel.trees import Floats
@@ -40,21 +40,7 @@ class Kernel:
 
     def refused(self, rows: int, threads: int) -> str:
         """Why LightGBM scores so many rows of this model; empty if the kernel does."""
-        predict_ns = _PREDICT_NS * sum(map(_levels, self._leaves))
-        worth_ns = rows * predict_ns / threads
-        needed_ns = _START_NS + _PLAN_NS * sum(self._leaves)
-        few = f"{rows:,} rows are too few for the kernel"
-        if worth_ns < needed_ns:
-            return few
-        if isinstance(self.plan, str):
-            return self.plan
-        kernel_ns = _kernel_ns(self.plan)
-        if kernel_ns >= predict_ns:
-            return f"a tree of {self.plan.leaves:,} leaves is slower in the kernel"
-        saved_ns = rows * (predict_ns - kernel_ns) / threads
-        if saved_ns < needed_ns:
-            return few
-        return few if saved_ns < needed_ns + _COMPILE_NS and not _can_keep() else ""
+        return refused((self,), rows, threads)
 
     @cached_property
     def plan(self) -> Plan | str:
@@ -63,7 +49,8 @@ class Kernel:
         return forest if isinstance(forest, str) else plan_of(forest)
 
     @cached_property
-    def _leaves(self) -> list[int]:
+    def leaves(self) -> list[int]:
+        """Of each tree."""
         return [int(found) for found in re.findall(r"^num_leaves=(\d+)$", self._text, re.MULTILINE)]
 
     def scores(self, read: Read, rows: int, threads: int, most_rows: int) -> Floats:
@@ -73,6 +60,29 @@ class Kernel:
         if isinstance(self.plan, str):
             raise TypeError(f"the kernel cannot have this model: {self.plan}")
         return cast("Floats", score(self.plan, read, rows, threads, most_rows)[0])
+
+
+def refused(kernels: Sequence[Kernel], rows: int, threads: int) -> str:
+    """Why LightGBM scores so many rows of these models, all by one engine; empty if the kernel does."""
+    leaves = [count for kernel in kernels for count in kernel.leaves]
+    predict_ns = _PREDICT_NS * sum(map(_levels, leaves))
+    worth_ns = rows * predict_ns / threads
+    needed_ns = _START_NS + _PLAN_NS * sum(leaves)
+    few = f"{rows:,} rows are too few for the kernel"
+    if worth_ns < needed_ns:
+        return few
+    plans = []
+    for kernel in kernels:
+        if isinstance(kernel.plan, str):
+            return kernel.plan
+        plans.append(kernel.plan)
+    kernel_ns = sum(map(_kernel_ns, plans))
+    if kernel_ns >= predict_ns:
+        return f"a tree of {max(plan.leaves for plan in plans):,} leaves is slower in the kernel"
+    saved_ns = rows * (predict_ns - kernel_ns) / threads
+    if saved_ns < needed_ns:
+        return few
+    return few if saved_ns < needed_ns + _COMPILE_NS and not _can_keep() else ""
 
 
 def _levels(leaves: int) -> int:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.booster import Floats
+from models.curve import Curve
 from models.kernel import choice
 from models.kernel.choice import KERNEL, LIGHTGBM, Kernel
 from models.parameters import Parameters
@@ -78,7 +79,7 @@ def test_where_nothing_can_be_kept_compiled_more_rows_are_needed(model: Model, m
 def test_what_the_kernel_cannot_have_is_lightgbms_by_name(
     trained: TrainedModel, model: Model, night: pl.DataFrame
 ) -> None:
-    linear = replace(model, _kernel=Kernel(trained.text.replace("is_linear=0", "is_linear=1")))
+    linear = replace(model, kernel=Kernel(trained.text.replace("is_linear=0", "is_linear=1")))
 
     assert linear.engine_for(10**9) == "lightgbm predict: linear_tree"
     assert linear.raw_scores(night, ORDER).tobytes() == model.raw_scores(night, ORDER).tobytes()
@@ -169,9 +170,8 @@ def test_the_compiled_logistic_is_the_same_on_a_million_values(model: Model, pro
 def test_a_logistic_that_would_differ_is_not_used(proven: Model, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """As another C library, or a vector library under numba, could make it."""
     real = choice.logistic
-    monkeypatch.setattr("models.scorer.logistic", lambda slope: lambda raw: np.nextafter(real(slope)(raw), 1))
-    fresh = proven.only(KERNEL)
-    fresh._asked.passed = True
+    monkeypatch.setattr("models.curve.logistic", lambda slope: lambda raw: np.nextafter(real(slope)(raw), 1))
+    fresh = replace(proven, curve=Curve("logistic", 1.0))
 
     assert fresh.probability(np.array([0.3, 1.7])).tobytes() == model.probability(np.array([0.3, 1.7])).tobytes()
     assert math.isclose(fresh.probability(np.array([0.0]))[0], 0.5)

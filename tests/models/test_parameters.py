@@ -141,7 +141,8 @@ def test_a_value_out_of_bounds_is_refused_by_name_and_line(line: str, words: str
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('"binary"', '"multiclass"', "1: `objective` is 'multiclass'; it should be one of binary, regression"),
+        ('"binary"', '"multiclass"', "1: objective 'multiclass' is refused: one score a row is published"),
+        ('"binary"', '"quadratic"', "1: `objective` is 'quadratic'; it should be one of binary, regression"),
         ("rounds = 3", "rounds = 0", "2: `rounds` is 0; it should be a whole number from 1 to 100000"),
         ("seed = 7\n", "", "1: `seed` is missing"),
         ("seed = 7\n", "# seed = 7\n", "1: `seed` is missing"),

@@ -14,11 +14,12 @@ from jobs.store.home import NameRefused, staging
 from jobs.store.objects import ObjectDamaged, ObjectMissing
 from jobs.store.registry import (
     Golden,
+    MemberFile,
     ModelMissing,
     ModelOfAnotherJob,
     ModelVersion,
     keep_version,
-    read_model_text,
+    read_model_texts,
     read_version,
     seal_of_text,
     version_names,
@@ -50,11 +51,11 @@ VERSION = ModelVersion(
 )
 
 
-def keep(home: Home, version: ModelVersion = VERSION, at: str = "first") -> Path:
+def keep(home: Home, version: ModelVersion = VERSION, at: str = "first", texts: tuple[str, ...] = (TEXT,)) -> Path:
     with staging(home) as staged:
         folder = staged / "model"
         folder.mkdir()
-        keep_version(home, folder, version, TEXT, LOCK, {"at": at})
+        keep_version(home, folder, version, texts, LOCK, {"at": at})
     return home.models(version.job) / version.version
 
 
@@ -62,7 +63,7 @@ def test_a_version_reads_back_as_it_was_kept(home: Home) -> None:
     folder = keep(home)
 
     assert read_version(home, "flight_delay", VERSION.version) == VERSION
-    assert read_model_text(home, VERSION) == TEXT
+    assert read_model_texts(home, VERSION) == (TEXT,)
     assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "model.txt", "trained.json", "uv.lock"]
     assert (folder / "uv.lock").read_bytes() == LOCK
 
@@ -128,7 +129,58 @@ def test_a_damaged_replaced_or_missing_model_never_reaches_the_library(home: Hom
     for content in (TEXT.encode()[:-1], TEXT.encode() + b"\n", b"", TEXT.encode().replace(b"tree", b"treE"), b"\xff"):
         path.write_bytes(content)
         with pytest.raises(ObjectDamaged, match=r"model\.txt is not what was written"):
-            read_model_text(home, VERSION)
+            read_model_texts(home, VERSION)
     path.unlink()
     with pytest.raises(ObjectMissing, match=r"model\.txt is missing"):
-        read_model_text(home, VERSION)
+        read_model_texts(home, VERSION)
+
+
+PARTS = ("tree\none\n", "tree\ntwo\n")
+ENSEMBLE = replace(
+    VERSION,
+    model_seal=None,
+    members=tuple(
+        MemberFile(name, weight, ("month",), "2013-02-01", 7, 9, seal_of_text(text))
+        for name, weight, text in zip(("one", "two"), (3, 1), PARTS, strict=True)
+    ),
+    calibration={"fitted": {"method": "platt", "slope": 0.1, "offset": -1.5}, "rows": 9},
+)
+
+
+def test_an_ensemble_reads_back_with_its_members_in_their_order(home: Home) -> None:
+    folder = keep(home, ENSEMBLE, texts=PARTS)
+
+    assert read_version(home, "flight_delay", ENSEMBLE.version) == ENSEMBLE
+    assert read_model_texts(home, ENSEMBLE) == PARTS
+    assert [path.name for path in sorted(folder.glob("*.txt"))] == ["member_one.txt", "member_two.txt"]
+
+
+def test_the_name_of_an_ensemble_depends_on_all_that_scores() -> None:
+    one, two = ENSEMBLE.members
+    others = {
+        replace(ENSEMBLE, members=(two, one)).version,
+        replace(ENSEMBLE, members=(replace(one, weight=2), two)).version,
+        replace(ENSEMBLE, members=(replace(one, features=()), two)).version,
+        replace(ENSEMBLE, members=(one, replace(two, seal=seal_of_text("tree\n2\n")))).version,
+        replace(ENSEMBLE, members=(one,)).version,
+        replace(ENSEMBLE, calibration=None).version,
+        replace(ENSEMBLE, calibration={"rows": 9}).version,
+    }
+    assert len(others | {ENSEMBLE.version}) == 8
+
+
+def test_a_version_of_before_ensembles_keeps_its_name() -> None:
+    """Its manifest says nothing of what it does not have."""
+    assert not VERSION.to_json().keys() & {"members", "calibration"}
+    assert VERSION.version == "2013-09-01-12342eb7b165"
+
+
+@pytest.mark.parametrize("name", ["member_one.txt", "member_two.txt"])
+def test_one_damaged_member_keeps_all_from_the_library(home: Home, name: str) -> None:
+    path = keep(home, ENSEMBLE, texts=PARTS) / name
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(ObjectDamaged, match=rf"{name} is not what was written"):
+        read_model_texts(home, ENSEMBLE)
+    path.unlink()
+    with pytest.raises(ObjectMissing, match=rf"{name} is missing"):
+        read_model_texts(home, ENSEMBLE)
