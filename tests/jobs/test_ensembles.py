@@ -97,6 +97,16 @@ def test_a_version_says_what_its_members_are(world: World, version: ModelVersion
     assert version.calibration["last_night"] == version.training["last_night"]
 
 
+def test_training_and_show_say_what_a_version_is_made_of(world: World, version: ModelVersion) -> None:
+    said = world.run("show", version.version).out
+
+    assert "the weighted mean of 3 members: all × 4 (" in said  # noqa: RUF001  times
+    assert "recent × 2 (20 nights)" in said  # noqa: RUF001  times
+    assert "scores calibrated (isotonic) by the nights 2013-03-27 to 2013-04-09" in said
+    shown = world.run("show", version.version, "--json").json
+    assert [each["name"] for each in shown["members"]] == ["all", "other_seed", "recent"]
+
+
 def test_published_scores_are_the_members_added_by_hand_and_calibrated(
     world: World, version: ModelVersion, night: Path
 ) -> None:
