@@ -70,6 +70,15 @@ class Columns:
         """
         return {name: read_policy(said) for name, said in self.declared.get(table, {}).items()}
 
+    def of(self, queries: Sequence[Query]) -> Columns:
+        """Only those of the columns that these queries have: others are of other editions."""
+        there = {query.table: declarable(query) for query in queries}
+        mine = {
+            table: {name: said for name, said in named.items() if name in there.get(table, ())}
+            for table, named in self.declared.items()
+        }
+        return Columns({table: named for table, named in mine.items() if named})
+
     def filled(self, tables: Mapping[str, pl.LazyFrame]) -> Mapping[str, pl.LazyFrame]:
         """The tables with their defaults for nulls: what features are built from."""
         return {name: _filled(rows, self.policies(name)) for name, rows in tables.items()}
@@ -224,7 +233,7 @@ def _filled(rows: pl.LazyFrame, policies: Mapping[str, Policy]) -> pl.LazyFrame:
         return rows
     import polars as pl  # noqa: PLC0415  what a job declares is read without it
 
-    schema = rows.collect_schema()
+    schema = rows.collect_schema()  # rows that other SQL took may lack a column of this edition
     return rows.with_columns(
-        pl.col(name).fill_null(pl.lit(value, dtype=schema[name])) for name, value in defaults.items()
+        pl.col(name).fill_null(pl.lit(value, dtype=schema[name])) for name, value in defaults.items() if name in schema
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 
 import typer
 
+from jobs.authoring.commands import Edge, add_to
 from jobs.kill_points import arm
 from jobs.options import (
     AcceptRows,
@@ -490,6 +491,9 @@ def release(job: JobName = None, *, json: Json = False) -> None:
     released = {each.name: put_on_list(each.sql_folder) for each in _jobs(job)}
     renewed = {each.name: renew_renderings(each.sql_folder) for each in _jobs(job)}
     show_released(_screen(as_json=json), released, renewed)
+
+
+add_to(app, Edge(lambda: _environ(), lambda: _clock(), lambda as_json: _screen(as_json=as_json)))  # noqa: PLW0108  they stand below
 
 
 def main() -> NoReturn:

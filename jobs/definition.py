@@ -33,7 +33,11 @@ _RESERVED = frozenset({"built_from", "publications", "runs", "scores", "staging"
 
 
 class JobRefused(Exception):
-    """A job's TOML is not what a job needs."""
+    """A job's TOML is not what a job needs; `entries` are the dotted names of those that are refused, if it is some."""
+
+    def __init__(self, message: str, *entries: str) -> None:
+        super().__init__(message)
+        self.entries = entries
 
 
 class JobMissing(Exception):
@@ -203,12 +207,22 @@ def load_job(name: str, project: Project = OURS) -> Job:
 
 def parse_job(name: str, text: str, path: str, project: Project = OURS) -> Job:
     """The job that a TOML text declares; errors as `load_job`."""
-    if name in _RESERVED or name.endswith(("_latest", "_history")):
-        raise JobRefused(f"{path}: no job can be called {name}: a relation or a lock of that name is ours; rename it")
     try:
         entries = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise JobRefused(f"{path}: not TOML: {error}") from None
+    return job_of(name, entries, path, project)
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a relation or a lock of ours has that name."""
+    return name in _RESERVED or name.endswith(("_latest", "_history"))
+
+
+def job_of(name: str, entries: dict[str, Any], path: str, project: Project = OURS) -> Job:
+    """The job that the entries of a TOML declare; errors as `load_job`."""
+    if is_reserved(name):
+        raise JobRefused(f"{path}: no job can be called {name}: a relation or a lock of that name is ours; rename it")
     top = _Entries(entries, path, "")
     editions = (_edition(top), *_earlier(top, path))
     training = _Entries(top.table("training"), path, "training.")
@@ -250,11 +264,13 @@ def parse_job(name: str, text: str, path: str, project: Project = OURS) -> Job:
     words.nothing_else()
     top.nothing_else()
     if job.words.happened and len(job.words.happened) != _LABELS:
-        raise JobRefused(f"{path}: `words.happened` must be two texts: what the label 0 means, and what 1 does")
+        raise JobRefused(
+            f"{path}: `words.happened` must be two texts: what the label 0 means, and what 1 does", "words.happened"
+        )
     try:
         zone(job.calendar.zone_name)
     except ZoneUnknown as error:
-        raise JobRefused(f"{path}: `time_zone`: {error}") from None
+        raise JobRefused(f"{path}: `time_zone`: {error}", "time_zone") from None
     return job
 
 
@@ -277,7 +293,8 @@ def _columns(top: _Entries, path: str) -> Columns:
             try:
                 read_policy(said)
             except PolicyRefused as refused:
-                raise JobRefused(f"{path}: `columns.{table}.{name}` {refused}") from None
+                entry = f"columns.{table}.{name}"
+                raise JobRefused(f"{path}: `{entry}` {refused}", entry) from None
     return Columns(declared)
 
 
@@ -351,14 +368,16 @@ class _Entries:
 
     def nothing_else(self) -> None:
         if self._left:
-            raise JobRefused(f"{self._path}: unknown: {', '.join(self._prefix + name for name in sorted(self._left))}")
+            unknown = [self._prefix + name for name in sorted(self._left)]
+            raise JobRefused(f"{self._path}: unknown: {', '.join(unknown)}", *unknown)
 
     def _take(self, name: str, default: object = None) -> object:
         if name not in self._left and default is not None:
             return default
         if name not in self._left:
-            raise JobRefused(f"{self._path}: `{self._prefix}{name}` is missing")
+            raise JobRefused(f"{self._path}: `{self._prefix}{name}` is missing", self._prefix + name)
         return self._left.pop(name)
 
     def refusal(self, name: str, wanted: str, found: object) -> JobRefused:
-        return JobRefused(f"{self._path}: `{self._prefix}{name}` must be {wanted}, found {found!r}")
+        entry = self._prefix + name
+        return JobRefused(f"{self._path}: `{entry}` must be {wanted}, found {found!r}", entry)

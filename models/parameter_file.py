@@ -10,7 +10,11 @@ from dataclasses import dataclass
 
 
 class ParametersRefused(ValueError):
-    """A parameter file says something that is not allowed; `path:line: reason`."""
+    """A parameter file says something that is not allowed; `path:line: reason`. `entries` are what is refused."""
+
+    def __init__(self, message: str, *entries: str) -> None:
+        super().__init__(message)
+        self.entries = entries
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Source:
         """What to raise of `key` in a table; a table of an array is called by its place, `members[0]`."""
         if not self.text:
             return ParametersRefused(f"{self.path}: {reason}")
-        return ParametersRefused(f"{self.path}:{line_of(self.text, key, table)}: {reason}")
+        entry = f"{table}.{key}" if table else key
+        return ParametersRefused(f"{self.path}:{line_of(self.text, key, table)}: {reason}", entry)
 
     def check(self, key: str, value: object, expected: str | None, table: str = "") -> None:
         """Refuse `key` if it is missing, or if something else was expected."""
@@ -34,7 +39,7 @@ class Source:
             raise self.refusal(key, f"`{key}` is {value!r}; it should be {expected}", table)
 
 
-def line_of(text: str, key: str, table: str) -> int:
+def line_of(text: str, key: str, table: str = "") -> int:
     """Find the line that sets `key` in `table`, else names it there, else opens the table, else names it; else 1."""
     lines = tuple(_lines(text))
     setting = rf"""\s*["']?{re.escape(key)}["']?\s*[=.]"""

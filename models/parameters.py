@@ -177,8 +177,12 @@ def parse_parameters(text: str, path: str) -> Parameters:
     Raises:
         ParametersRefused: the text is not TOML, or says what is unknown, out of bounds or not repeatable.
     """
-    source = Source(path, text)
-    return _read(_toml(source), source)
+    return parameters_of(_toml(Source(path, text)), text, path)
+
+
+def parameters_of(document: Mapping[str, object], text: str, path: str) -> Parameters:
+    """The parameters that the entries of a file give, whose lines are found in its text; errors as above."""
+    return _read(document, Source(path, text))
 
 
 def change_parameters(parameters: Parameters, changes: Mapping[str, object]) -> Parameters:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -106,6 +106,7 @@ def train_version(
     parameters = parameters or job.parameters()
     declared(transforms_of(job), job.features().FEATURE_SET)
     queries = job.queries()
+    job = replace(job, columns=job.columns.of(queries))
     require_declared(job.name, queries, job.columns)
     require_defaults(queries, job.columns)
     first_night = as_of - timedelta(days=job.training.nights)

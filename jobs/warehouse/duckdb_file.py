@@ -81,6 +81,13 @@ def open_duckdb_file(path: Path, calendar: Calendar, horizon_days: int, spill: P
         WarehouseMissing: if there is no such file.
         WarehouseUnavailable: if another process has it open for writing.
     """
+    with open_for_reading(path, spill) as con:
+        yield Extraction(FileOrigin(con, calendar), calendar, horizon_days)
+
+
+@contextmanager
+def open_for_reading(path: Path, spill: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """One read-only transaction on a DuckDB file, its connection alone; errors as `open_duckdb_file`."""
     if not path.is_file():
         raise WarehouseMissing(
             f"there is no warehouse at {path}; set SCORE_WAREHOUSE, or make one: score demo --load-only"
@@ -98,6 +105,6 @@ def open_duckdb_file(path: Path, calendar: Calendar, horizon_days: int, spill: P
     try:
         con.execute("SET python_enable_replacements = false")  # a missing table is no variable of ours
         con.execute("BEGIN TRANSACTION")
-        yield Extraction(FileOrigin(con, calendar), calendar, horizon_days)
+        yield con
     finally:
         con.close()

@@ -1,0 +1,110 @@
+"""Asking a person, at a terminal, for what they did not say of a new job; the warehouse proposes the answers."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from jobs.authoring.facts import amounts, entities, event_times, known_times, look_at
+from jobs.authoring.wishes import NO_KNOWN_TIME, Predict, find_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobs.authoring.facts import Facts, Table
+    from jobs.authoring.warehouse import Looker
+    from jobs.authoring.wishes import Wish
+
+_HORIZON_DAYS = "28"
+_QUESTIONS = {
+    Predict.ANY: "whether it has any row in the coming days",
+    Predict.COUNT: "how many rows it has in the coming days",
+    Predict.SUM: "what a column of these rows adds up to",
+}
+
+
+class NobodyAnswers(Exception):
+    """The terminal was closed before all questions were answered."""
+
+
+class Ask(Protocol):
+    """Asks one question; the answer is one of `among`, where any are given, and `usual` if nothing is typed."""
+
+    def __call__(self, question: str, among: Sequence[tuple[str, str]] = (), usual: str = "") -> str:
+        """The answer."""
+
+
+def ask_for_rest(wish: Wish, looker: Looker, ask: Ask) -> Wish:
+    """The wish with everything that was not said asked for, in an order in which one answer leads to the next."""
+    if wish.table is None or find_table(looker, wish.table) is None:
+        tables = [(".".join(path), "") for path in looker.tables()]
+        wish = replace(wish, table=ask("Which table says what happened?", tables))
+    path = find_table(looker, str(wish.table))
+    if path is None:
+        return wish  # refused by name, with what there is
+    table = look_at(looker, path)
+    if wish.entity is None:
+        wish = replace(
+            wish, entity=ask("What is scored every night: its rows are of which", _described(entities(table)))
+        )
+    if wish.event_time is None:
+        wish = replace(wish, event_time=ask("When did a row happen?", _described(event_times(table))))
+    if wish.known_time is None:
+        found = _described(known_times(table, str(wish.event_time)))
+        none = (NO_KNOWN_TIME, "the table does not say")
+        wish = replace(wish, known_time=ask("When did the warehouse know of it?", [*found, none]))
+    return _ahead(wish, table, ask)
+
+
+def _ahead(wish: Wish, table: Table, ask: Ask) -> Wish:
+    """What is predicted, and how far ahead."""
+    if wish.predict is None:
+        answer = ask("What is predicted of it?", [(each.value, words) for each, words in _QUESTIONS.items()])
+        wish = replace(wish, predict=Predict(answer))
+    if wish.predict is Predict.SUM and wish.amount is None:
+        clocks = {str(wish.entity), str(wish.event_time), str(wish.known_time)}
+        wish = replace(wish, amount=ask("Which column is added up?", _described(amounts(table, clocks))))
+    if wish.horizon_days is None:
+        wish = replace(wish, horizon_days=_whole(ask("How many days ahead?", usual=_HORIZON_DAYS)))
+    if not wish.time_zone:
+        wish = replace(wish, time_zone=ask("Whose midnight ends a day (such as Europe/Berlin)?", usual="UTC"))
+    return wish
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isdecimal() else 0  # 0 is refused, with the bounds
+
+
+def _described(columns: Sequence[Facts]) -> list[tuple[str, str]]:
+    """Each column with what was counted of it."""
+    return [(each.name, f"{each.type_sql}{_counted(each)}") for each in columns]
+
+
+def _counted(column: Facts) -> str:
+    if column.lowest and column.highest:
+        return f", {column.lowest} to {column.highest}"
+    return "" if column.distinct is None else f", {column.distinct:,} different"
+
+
+def ask_at_terminal(question: str, among: Sequence[tuple[str, str]] = (), usual: str = "") -> str:
+    """Ask on stderr, and again until the answer is one of those; a choice may be answered by its number."""
+    for number, (name, words) in enumerate(among, start=1):
+        _say(f"  {number}  {name}{f'  ({words})' if words else ''}\n")
+    default = usual or (among[0][0] if among else "")
+    while True:
+        _say(f"{question}{f' [{default}]' if default else ''} ")
+        line = sys.stdin.readline()
+        if not line:
+            raise NobodyAnswers("nobody answers any more; nothing was written. Say it by options: score new --help")
+        answer = line.strip() or default
+        if answer.isdecimal() and 1 <= int(answer) <= len(among):
+            return among[int(answer) - 1][0]
+        if answer and (not among or answer in {name for name, _ in among}):
+            return answer
+        _say("  one of these, by its name or its number, please\n" if among else "  an answer, please\n")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()

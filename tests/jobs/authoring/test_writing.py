@@ -1,0 +1,281 @@
+"""`score new`: from tables of many shapes to jobs that run, and one line where that cannot be."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from jobs.authoring.asking import ask_for_rest
+from jobs.authoring.warehouse import open_looker
+from jobs.authoring.wishes import Predict, Wish, WishRefused, plan_of
+from jobs.cli import call
+from jobs.warehouse.addresses import FileAddress
+from tests.jobs.authoring.conftest import OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jobs.authoring.wishes import Plan
+    from tests.jobs.authoring.conftest import Shop
+
+ROOT = Path(__file__).resolve().parents[3]
+VISITS = """
+    CREATE TABLE "ClinicVisits" AS
+    SELECT
+        'p' || n % 23 AS "PatientID",
+        DATE '2024-01-01' + CAST(n % 211 AS INTEGER) AS "order",
+        CAST(n % 7 AS DOUBLE) / 4 AS hours,
+        CASE WHEN n % 10 = 0 THEN NULL ELSE n % 5 END AS rank
+    FROM generate_series(1, 23 * 211) AS series(n)
+"""
+CORRECTED = """
+    CREATE TABLE shipments AS
+    SELECT
+        n // 2 AS shipment_id,
+        CAST(n // 2 % 31 AS SMALLINT) AS depot_no,
+        TIMESTAMP '2024-01-01 06:00:00' + to_hours(n // 2) AS sent_at,
+        TIMESTAMP '2024-01-01 07:00:00' + to_hours(n // 2 + n % 2 * 30) AS loaded_at,
+        CAST(n % 90 AS DECIMAL(12, 3)) AS tons
+    FROM generate_series(2, 9001) AS series(n)
+"""
+
+
+def plan_for(path: Path, wish: Wish) -> Plan:
+    with open_looker(FileAddress(path)) as looker:
+        return plan_of(wish, looker)
+
+
+@pytest.fixture
+def other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A warehouse with tables as people have them."""
+    path = tmp_path / "other.duckdb"
+    with duckdb.connect(str(path)) as con:
+        con.execute(VISITS)
+        con.execute(CORRECTED)
+        con.execute('CREATE TABLE "odd name" AS SELECT *, depot_no AS "depot no" FROM shipments')
+        con.execute("CREATE TABLE twice AS SELECT 1 AS a, TIMESTAMPTZ '2024-01-01' AS at FROM generate_series(1, 9)")
+    monkeypatch.setenv("SCORE_WAREHOUSE", f"duckdb:///{path}")
+    monkeypatch.delenv("SCORE_HOME", raising=False)
+    return path
+
+
+def made(folder: Path, *arguments: str) -> None:
+    """A job that was written without a fault, and whose example test passes with what is installed."""
+    assert call(["--project", str(folder), "new", *arguments]) == 0
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    tests = [sys.executable, "-m", "unittest", "discover", "tests"]
+    subprocess.run(tests, cwd=folder, env=environ, capture_output=True, check=True, timeout=120)
+
+
+def run_night(folder: Path, job: str, as_of: str, capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    """The verdicts on the first night of a job: trained, scored and verified."""
+    for command in (["train", job, "--as-of", as_of], ["run", job, "--as-of", as_of]):
+        assert call(["--project", str(folder), *command]) == 0
+    capfd.readouterr()
+    assert call(["--project", str(folder), "verify", "--json"]) == 0
+    return list(json.loads(capfd.readouterr().out)["runs"])
+
+
+def test_a_table_with_odd_names_without_key_and_known_time_becomes_a_job_that_runs(
+    tmp_path: Path, other: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Columns in capitals and of keywords, a DATE for a clock, a fraction to be summed; the key is two columns."""
+    folder = tmp_path / "of the clinic"
+    wish = Wish("hours_ahead", "clinicvisits", "patientid", "ORDER", "none", Predict.SUM, "hours", 7)
+    plan = plan_for(other, wish)
+
+    assert [each.name for each in plan.key] == ["patientid", "order_"]
+    assert any("does not say when the warehouse knew" in each for each in plan.remarks)
+    assert any("is DATE, without a time zone: it is read as UTC" in each for each in plan.remarks)
+
+    made(
+        folder, "hours_ahead", "--table", "ClinicVisits", "--entity", "PatientID", "--event-time", "order",
+        "--known-time", "none", "--predict", "sum", "--amount", "hours", "--horizon-days", "7",
+    )  # fmt: skip
+    [verdict] = run_night(folder, "hours_ahead", "2024-07-30", capfd)
+    assert verdict["identical"]
+
+
+def test_further_rows_of_one_key_are_read_as_corrections(
+    tmp_path: Path, other: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Every shipment is loaded twice, a day apart: only the newest row that is known counts, once."""
+    assert other.is_file()
+    folder = tmp_path / "depots"
+    made(
+        folder, "depots", "--table", "shipments", "--entity", "depot_no", "--event-time", "sent_at",
+        "--known-time", "loaded_at", "--predict", "count", "--amount", "tons", "--horizon-days", "3",
+        "--time-zone", "America/New_York",
+    )  # fmt: skip
+    sql = (folder / "sql/depots/shipments_v1.sql").read_text(encoding="utf-8")
+
+    assert "-- known: appended\n" in sql
+    assert "ORDER BY shipment_id, loaded_at" in sql
+    assert "label_delay_days = 2" in (folder / "jobs/depots.toml").read_text(encoding="utf-8")
+    [verdict] = run_night(folder, "depots", "2024-06-30", capfd)
+    assert verdict["identical"]
+
+
+def test_what_was_not_said_is_one_line_with_what_the_warehouse_has(
+    tmp_path: Path, shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SCORE_WAREHOUSE", f"duckdb:///{shop}")
+    code = call(["--project", str(tmp_path / "p"), "new", "again", "--table", "orders", "--predict", "sum"])
+    said = capfd.readouterr().err
+
+    assert code == 2
+    assert said.count("\n") == 1
+    for part in (
+        "--entity COLUMN (customer_id",
+        "--event-time COLUMN (ordered_at",
+        "--known-time COLUMN (",
+        "--horizon",
+    ):
+        assert part in said
+    assert "--amount COLUMN (amount" in said
+    assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "said"),
+    [
+        ({"--table": "visits"}, 2, "no table visits; it has orders"),
+        ({"--entity": "client"}, 2, "--entity: orders has no column client"),
+        ({"--event-time": "amount"}, 2, "--event-time: amount of orders is DECIMAL(10,2)"),
+        ({"--known-time": "ordered_at"}, 2, "ordered_at is the event time already"),
+        ({"--amount": "channel"}, 2, "--amount: channel of orders is VARCHAR"),
+        ({"--horizon-days": "0"}, 2, "0 is not from 1 to 366"),
+        ({"--time-zone": "Mars"}, 2, "no time zone `Mars`"),
+        ({"--predict": "churn"}, 2, "'churn' is none of any, count, sum"),
+        ({"--horizon-days": "300"}, 65, "choose a shorter horizon"),
+        ({"--key": "channel"}, 65, "have several ordered_at"),
+        ({"--key": "channel", "--known-time": "none"}, 65, "does not tell the rows of orders apart"),
+    ],
+    ids=lambda value: " ".join(value.values()) if isinstance(value, dict) else None,
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    tmp_path: Path,
+    shop: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    changes: dict[str, str],
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.setenv("SCORE_WAREHOUSE", f"duckdb:///{shop}")
+    given = dict(zip(OPTIONS[::2], OPTIONS[1::2], strict=True)) | {"--predict": "any", "--horizon-days": "28"} | changes
+    options = [part for pair in given.items() for part in pair]
+
+    assert call(["--project", str(tmp_path / "p"), "new", "again", *options]) == code
+    assert said in capfd.readouterr().err
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_table_whose_rows_nothing_tells_apart_is_refused(
+    tmp_path: Path, other: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert other.is_file()
+    options = ("--table", "twice", "--entity", "a", "--event-time", "at", "--known-time", "none", "--predict", "any")
+
+    assert call(["--project", str(tmp_path / "p"), "new", "again", *options, "--horizon-days", "1"]) == 65
+    assert "tells its 9 rows apart; name the columns that do: --key" in capfd.readouterr().err
+
+
+def test_a_table_whose_name_no_versioned_sql_can_say_is_refused(other: Path) -> None:
+    wish = Wish("odd", "odd name", "depot no", "sent_at", "none", Predict.ANY, None, 3)
+
+    with pytest.raises(WishRefused, match=r"--entity: depot no is no plain name.*--table: odd name is no plain name"):
+        plan_for(other, wish)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Orders", "two words", "class", "order", "runs", "x_latest", "../x", "1st", "x" * 60]
+)
+def test_a_name_that_no_job_can_have_is_refused(name: str, project: Shop) -> None:
+    assert project.run("new", name, *OPTIONS).code == 2
+
+
+def test_nothing_is_ever_overwritten(project: Shop) -> None:
+    before = {path: path.read_bytes() for path in project.folder.rglob("*") if path.is_file()}
+    result = project.run("new", "repeat_orders", *OPTIONS, "--predict", "any", "--horizon-days", "28")
+
+    assert result.code == 78
+    assert "jobs/repeat_orders.toml, models/repeat_orders.toml, features/repeat_orders.py" in result.err
+    assert {path: path.read_bytes() for path in project.folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_second_job_joins_the_project_and_leaves_its_files_alone(project: Shop) -> None:
+    (project.folder / "README.md").write_text("ours\n", encoding="utf-8")
+    result = project.run("new", "spent", *OPTIONS, "--predict", "sum", "--horizon-days", "7", "--json")
+
+    assert result.code == 0
+    assert json.loads(result.out)["project_files"] == []
+    assert (project.folder / "README.md").read_text(encoding="utf-8") == "ours\n"
+    assert project.run("check", "--as-of", "2025-02-01").code == 0
+
+
+def test_no_job_is_written_into_the_source_of_the_program(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT / "docs")
+
+    assert call(["new", "again"]) == 2
+    assert "lies in the source of the program" in capfd.readouterr().err
+
+
+def answers(*given: str) -> Callable[..., str]:
+    """Somebody who answers one question after the other."""
+    left = list(given)
+
+    def ask(_question: str, among: Sequence[tuple[str, str]] = (), usual: str = "") -> str:
+        answer = left.pop(0) or usual
+        assert not among or answer in {name for name, _ in among}, f"{answer} is none of {among}"
+        return answer
+
+    return ask
+
+
+def test_a_person_is_asked_for_what_was_not_said_and_for_nothing_else(shop: Path) -> None:
+    with open_looker(FileAddress(shop)) as looker:
+        every = ask_for_rest(
+            Wish("spent", time_zone=""), looker,
+            answers("orders", "customer_id", "ordered_at", "recorded_at", "sum", "amount", "", "Europe/Berlin"),
+        )  # fmt: skip
+        plan = plan_of(every, looker)
+        wish = Wish("spent", "orders", "customer_id", "ordered_at", "none", Predict.ANY, None, 7)
+
+        assert ask_for_rest(wish, looker, answers()) == wish
+    assert (plan.predict, plan.horizon_days, plan.time_zone, plan.newest) == (
+        Predict.SUM, 28, "Europe/Berlin", date(2025, 2, 10),
+    )  # fmt: skip
+
+
+def test_at_a_terminal_a_number_is_an_answer_and_nonsense_is_asked_again(tmp_path: Path, shop: Path) -> None:
+    """A real terminal: what is typed is answered to questions on stderr, and the job is there."""
+    import pty  # noqa: PLC0415  only here
+
+    folder = tmp_path / "asked"
+    folder.mkdir()
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "SCORE_WAREHOUSE": f"duckdb:///{shop}", "SCORE_HOME": ""}
+    with subprocess.Popen(
+        [sys.executable, "-m", "jobs", "new", "again"], cwd=folder, env=environ, stdin=theirs, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    ) as program:  # fmt: skip
+        os.write(ours, b"nonsense\n1\n1\n1\n1\n1\n28\n\n")
+        out, err = program.communicate(timeout=120)
+    os.close(ours)
+    os.close(theirs)
+
+    assert program.returncode == 0, err
+    assert "one of these, by its name or its number, please" in err
+    assert "again: nothing is wrong" in out
+    assert (folder / "jobs" / "again.toml").is_file()
