@@ -198,7 +198,8 @@ def training_rows(
 
 def transforms_of(job: Job) -> tuple[Transform, ...]:
     """The transforms that the job's feature module declares."""
-    return tuple(getattr(job.features(), "TRANSFORMS", ()))
+    found: tuple[Transform, ...] = getattr(job.features(), "TRANSFORMS", ())
+    return found
 
 
 def learning(job: Job, rows: TrainingRows, validation_nights: int) -> Learning:
