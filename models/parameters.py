@@ -266,7 +266,7 @@ def _check_another(
         same = parameters.alone(each) == parameters.alone(member)
         if same and (each.nights, each.features, each.without) == (member.nights, member.features, member.without):
             raise source.refusal(
-                "name", f"`{member.name}` is the same training as `{each.name}`; give it another seed", table
+                "seed", f"`{member.name}` is the same training as `{each.name}`; give it another seed", table
             )
 
 

@@ -181,6 +181,8 @@ def test_a_project_is_trained_scored_replayed_and_proven_from_wherever_it_is_cal
     assert {line.split()[1] for line in (mine / "sql/visits/released.txt").read_text().splitlines()} == {
         "attendance_v1.sql", "labels_v1.sql", "visits_v1.sql"
     }  # fmt: skip
+    looked = installed.score(*named, "check", cwd=empty)
+    assert looked.code == 0, looked.out
     trained = installed.score(*named, "train", "--as-of", TRAINED, "--json", cwd=empty).json
     [model] = (mine / "var" / "models" / "visits").iterdir()
     assert (trained["job"], model.name) == ("visits", trained["model_version"])
@@ -207,7 +209,7 @@ def test_a_project_is_trained_scored_replayed_and_proven_from_wherever_it_is_cal
         file.write("\n\ndef unused(column: object) -> object:\n    return column.mean()\n")
     impure = installed.score(*named, "prove", "--as-of", NIGHT, "--only", "purity", "--json", cwd=empty)
     assert impure.code == 81
-    assert "features/shared.py:11: .mean()" in json.loads(impure.out)["proofs"][0]["detail"]
+    assert "features/shared.py:10: .mean()" in json.loads(impure.out)["proofs"][0]["detail"]
     examined = checks(installed.score("doctor", "--json", cwd=mine / "cron"))
     assert [each for each in examined.values() if each["ok"] is False] == []
     assert f"the project {mine}" in examined["settings"]["detail"]

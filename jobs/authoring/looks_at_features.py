@@ -283,6 +283,20 @@ def categories(case: Case) -> Iterator[Problem]:
         )  # fmt: skip
 
 
+def members(case: Case) -> Iterator[Problem]:
+    """What the members of the model's TOML learn from exists, where no transform may have made it."""
+    if case.module is None or case.parameters is None:
+        return
+    transformed = bool(getattr(case.module, "TRANSFORMS", ()))
+    for member in () if transformed else case.parameters.members:
+        try:
+            member.choose(case.module.FEATURE_SET.names)
+        except LookupError as error:
+            line = _line_in(case.model_toml, member.name)
+            said = f"features are declared in FEATURE_SET of {case.module_file}"
+            yield Problem(str(case.model_toml), line, str(error.args[0]), said)
+
+
 def _line_of_error(error: BaseException, path: Path) -> int:
     """The last line of the module that an exception came through."""
     frames = traceback.extract_tb(error.__traceback__)

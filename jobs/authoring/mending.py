@@ -58,15 +58,26 @@ def _mend(document: dict[str, Any], entry: str, stand_ins: Mapping[str, object])
     *tables, name = entry.split(".")
     within = document
     for depth, table in enumerate(tables, start=1):
-        inner = within.get(table)
-        if not isinstance(inner, dict):
+        inner = _inside(within, table)
+        if inner is None:
             _mend(document, ".".join(tables[:depth]), stand_ins)
             return
         within = inner
-    if entry in stand_ins and within.get(name) != stand_ins[entry]:
+    if tables and tables[-1].endswith("]") and name == "name":
+        within[name] = f"stand_in_{tables[-1].partition('[')[2].rstrip(']')}"
+    elif entry in stand_ins and within.get(name) != stand_ins[entry]:
         within[name] = deepcopy(stand_ins[entry])
     else:
         within.pop(name, None)
+
+
+def _inside(within: dict[str, Any], table: str) -> dict[str, Any] | None:
+    """A table in another, or one of an array, as `members[0]`; null if there is none."""
+    name, _, place = table.partition("[")
+    found = within.get(name)
+    if place and isinstance(found, list):
+        found = found[int(place.rstrip("]"))]
+    return found if isinstance(found, dict) else None
 
 
 def _problem(path: Path, text: str, error: Exception) -> Problem:

@@ -8,7 +8,7 @@ import duckdb
 
 from jobs.screen import say, table
 from jobs.steps.qualities import quality_lines, short_quality
-from jobs.steps.reports import SHORT
+from jobs.steps.reports import SHORT, made_of
 from jobs.store.documents import read_document
 from jobs.store.events import PROMOTED, PROVED, read_chain
 from jobs.store.objects import ObjectMissing, read_rows
@@ -199,6 +199,8 @@ def _show_version(screen: Screen, home: Home, version: ModelVersion) -> None:
             **version.environment,
         }
         table(("fact", "value"), list(facts.items()))
+        for line in made_of(version):
+            say(line)
         quality_lines(version.metrics.get("quality"), "on the last nights, by a model of the nights before them")
         say(f"proofs: {event.reason}" if event else f"never put to proof; see: score prove --model {version.version}")
         findings = proofs["findings"] if proofs else None

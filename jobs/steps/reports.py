@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jobs.steps.trainings import NotTrained
     from jobs.store.events import Event
     from jobs.store.ledger import Mutation
+    from jobs.store.registry import ModelVersion
 
 SHORT = 12
 _MOST_LINES = 40
@@ -115,6 +116,8 @@ def _trained_json(each: Trained) -> dict[str, object]:
         "training": version.training,
         "snapshot_digest": version.snapshot_digest,
         "champion": each.champion,
+        "members": [{"name": one.name, "weight": one.weight, "nights": one.nights} for one in version.members],
+        "calibration": version.calibration,
     }
 
 
@@ -124,9 +127,24 @@ def _trained_lines(each: Trained) -> None:
     facts = version.training
     nights = f"{facts['nights']} nights from {facts['first_night']} to {facts['last_night']}"
     say(f"model {version.version} of {version.job} ({role}): {each.rows:,} rows, {nights}")
+    for line in made_of(version):
+        say(line)
     quality_lines(version.metrics.get("quality"), "on the last nights, by a model of the nights before them")
     if not each.champion:
         say(f"make it champion: score promote {version.version} {version.job} --reason '...'")
+
+
+def made_of(version: ModelVersion) -> list[str]:
+    """The members of an ensemble, and by which nights its scores are calibrated; nothing for a plain model."""
+    members = [f"{each.name} × {each.weight} ({each.nights} nights)" for each in version.members]  # noqa: RUF001  times
+    said = [f"the weighted mean of {len(members)} members: {', '.join(members)}"] if members else []
+    found = version.calibration
+    fitted = found.get("fitted") if found else None
+    if found and isinstance(fitted, dict):
+        said.append(
+            f"scores calibrated ({fitted['method']}) by the nights {found['first_night']} to {found['last_night']}"
+        )
+    return said
 
 
 def show_outcomes(screen: Screen, outcomes: Sequence[Outcome]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from features.fitted import Fitted, apply
 from jobs import research
 from jobs.cli import call
 from jobs.definition import load_job
-from jobs.steps.scoring import load_model
+from jobs.steps.scoring import ScoreNotFinite, load_model, score_table
 from jobs.store.documents import write_document
 from jobs.store.events import read_chain
 from jobs.store.home import Home
@@ -23,6 +23,8 @@ from jobs.store.objects import read_rows
 from jobs.store.registry import read_version, seal_of_text, version_folder
 from jobs.store.runs import FEATURES_FILE, SCORES_FILE, read_run
 from models.calibration import calibration_of
+from models.curve import Curve
+from models.ensemble import Ensemble
 from models.kernel.choice import KERNEL
 from models.scorer import Model
 from tests.jobs.evidence.tampering import flip, one_ulp_more
@@ -30,7 +32,10 @@ from tests.jobs.evidence.tampering import flip, one_ulp_more
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import polars as pl
+
     from jobs.store.registry import ModelVersion
+    from models.booster import Floats
     from tests.conftest import World
 
 JOB = "flight_delay"
@@ -95,6 +100,16 @@ def test_a_version_says_what_its_members_are(world: World, version: ModelVersion
     assert other.seal != first.seal
     assert version.calibration is not None
     assert version.calibration["last_night"] == version.training["last_night"]
+
+
+def test_training_and_show_say_what_a_version_is_made_of(world: World, version: ModelVersion) -> None:
+    said = world.run("show", version.version).out
+
+    assert "the weighted mean of 3 members: all × 4 (" in said  # noqa: RUF001  times
+    assert "recent × 2 (20 nights)" in said  # noqa: RUF001  times
+    assert "scores calibrated (isotonic) by the nights 2013-03-2" in said
+    shown = world.run("show", version.version, "--json").json
+    assert [each["name"] for each in shown["members"]] == ["all", "other_seed", "recent"]
 
 
 def test_published_scores_are_the_members_added_by_hand_and_calibrated(
@@ -232,3 +247,31 @@ def test_the_calibrated_scores_of_an_ensemble_are_published_to_analysts(world: W
     shown = world.published(f"SELECT count(*), count(DISTINCT score) FROM {JOB} WHERE as_of = DATE '{NIGHT}'")
 
     assert shown == [(kept.height, kept["score"].n_unique())]
+
+
+def test_a_score_that_is_infinite_is_not_published(world: World, version: ModelVersion) -> None:
+    """A logarithm that is finite, whose exponential is not: as a `poisson` model could give it."""
+    model = load_model(Home(world.home), version)
+    assert isinstance(model, Ensemble)
+    beyond = replace(model, curve=Curve("exponential"), parts=tuple(replace(each, weight=1) for each in model.parts))
+    [folder] = Home(world.home).runs(JOB, date.fromisoformat(NIGHT)).iterdir()
+    frame = read_rows([folder / FEATURES_FILE])
+    assert score_table(load_job(JOB), frame, version, beyond).height == frame.height
+
+    with pytest.raises(ScoreNotFinite, match="a score that is infinite; nothing is published"):
+        score_table(load_job(JOB), frame, version, Overflowing(beyond))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Overflowing:
+    """A scorer with the curve of another, whose raw scores are far beyond what an exponential holds."""
+
+    other: Ensemble
+
+    def raw_scores(self, frame: pl.DataFrame, **_numbers: object) -> Floats:
+        """Finite ones."""
+        return np.full(frame.height, 1000.0)
+
+    def probability(self, raw: Floats) -> Floats:
+        """Infinities."""
+        return self.other.probability(raw)

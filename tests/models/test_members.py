@@ -157,7 +157,7 @@ def test_the_same_training_twice_is_refused() -> None:
     """It would add nothing but time; another name or weight is no other training."""
     text = TOP + '[[members]]\nname = "one"\n[[members]]\nname = "two"\nweight = 3\nseed = 7\n'
 
-    assert "12: `two` is the same training as `one`; give it another seed" in refusal(text)
+    assert "14: `two` is the same training as `one`; give it another seed" in refusal(text)
 
 
 def test_a_member_needs_bagging_frequency_only_once() -> None:

@@ -69,6 +69,41 @@ def test_everything_that_is_wrong_is_said_at_once_each_with_file_and_line(projec
     assert project.run("check").code == 78
 
 
+def test_all_that_is_wrong_with_members_and_calibration_is_said_at_once(project: Shop) -> None:
+    members = """
+[[members]]
+name = "one"
+weight = 0.5
+[[members]]
+name = "two"
+rounds = 5
+seed = -1
+[members.lightgbm]
+linear_tree = true
+[[members]]
+name = "one"
+seed = 3
+[calibration]
+method = "beta"
+"""
+    project.edit(MODEL, ("[lightgbm]", members.lstrip() + "[lightgbm]"))
+    for text, what in (
+        ("weight = 0.5", "`weight` is 0.5"),
+        ("seed = -1", "`seed` is -1"),
+        ("linear_tree", "`linear_tree` is refused"),
+        ('method = "beta"', "`method` is 'beta'"),
+    ):
+        assert what in found(project, MODEL, line_of(project, MODEL, text)), project.problems()
+    assert any("two members are called `one`" in what for _, _, what in project.problems())
+
+
+def test_a_member_that_learns_from_no_feature_is_wrong(project: Shop) -> None:
+    member = '[[members]]\nname = "one"\nwithout = ["tail_*"]\n'
+    project.edit(MODEL, ("[lightgbm]", member + "[lightgbm]"))
+
+    assert "names `tail_*`, and no feature is called so" in found(project, MODEL, line_of(project, MODEL, '"one"'))
+
+
 def test_a_window_beyond_the_lookback_is_wrong(project: Shop) -> None:
     project.edit(MODULE, ("days=(7, 28, 90),", "days=(7, 28, 91),"))
     assert "91 days, and the SQL looks back 90" in found(project, MODULE, line_of(project, MODULE, "TRAILING = "))

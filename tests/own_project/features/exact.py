@@ -16,12 +16,14 @@ from features.exact import in_order, one_if
 from features.trailing import Figure, Group, Trailing
 from features.versions import newest, with_superseded_day
 
-from .shared import DAYS, KEY, ZONE
+from .shared import DAYS, ZONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from features.clock import Cutoff
+
+KEY = ("visit_id",)
 
 PATIENT = Group("patient", ("patient",), "of the patient")
 CLINIC = Group("clinic", ("clinic",), "of the clinic")

@@ -3,5 +3,4 @@
 from __future__ import annotations
 
 ZONE = "Europe/Lisbon"
-KEY = ("visit_id",)
 DAYS = (7, 28)
