@@ -52,7 +52,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Score every night, keep what every score was made of, and show any past night again, to the bit.",
     epilog="State lies in SCORE_HOME (default: var/, in a project the one in it), rows come from SCORE_WAREHOUSE (default: duckdb:/// and "
-    "warehouse.duckdb in SCORE_HOME). SCORE_TODAY replaces the clock's date. New here? Try: score demo",
+    "warehouse.duckdb in SCORE_HOME). SCORE_TODAY replaces the clock's date. New here? Try: score demo. A table of your own? score new NAME",
 )
 
 _SIGNALS: list[int] = []  # those that arrived, oldest first

@@ -77,7 +77,9 @@ def feature_file(plan: AheadPlan) -> str:
         f'        Feature("{label_name(g)}", pl.String(), "its {g.name}; a code once fitted"),\n' for g in coded
     )
     renamed = "".join(f'        {label_name(g)}="{g.name}",\n' for g in coded)
-    return f'''"""Features and label of the job `{plan.name}`: {asked_of(plan)}
+    return f'''"""Features and label of the job `{plan.name}`.
+
+The question: {asked_of(plan)}
 
 Grain: one row per night and row of {plan.noun} ahead of it, as far as the warehouse knew of it by then. Counts over
 nothing are 0, shares over nothing are null.

@@ -61,10 +61,10 @@ class Test{_class(plan.name)}(unittest.TestCase):
         return JOB.features().build_features({{"{plan.noun}": history}}, [JOB.cutoff(NIGHT)])
 
     def test_a_window_counts_the_days_before_the_night(self):
-        """{b} has a row {far} days before: longer ago than the window of {window} days, and recent enough to be scored."""
+        """The second has a row {far} days before: longer ago than the window of {window} days, and recent enough to be scored."""
         found = self.features(rows(({a}, 1), ({a}, {window}), ({b}, {far})))
 
-        self.assertEqual(dict(zip(found["{plan.entity.name}"], found["{count}_{window}d"])), {expected})
+        self.assertEqual(dict(zip(found["{plan.entity.name}"], found["{count}_{window}d"], strict=True)), {expected})
 
     def test_what_happens_on_the_day_of_the_night_is_not_seen(self):
         before = rows(({a}, 1), ({b}, 2))
@@ -78,7 +78,7 @@ class Test{_class(plan.name)}(unittest.TestCase):
         later = rows(({a}, 0), ({a}, 0), ({b}, -{plan.horizon_days}))
         found = JOB.features().labels({{"{plan.noun}": history, "labels": later}}, [JOB.cutoff(NIGHT)])
 
-        self.assertEqual(dict(zip(found["{plan.entity.name}"], found["label"])), {{{a}: {label}, {b}: 0}})
+        self.assertEqual(dict(zip(found["{plan.entity.name}"], found["label"], strict=True)), {{{a}: {label}, {b}: 0}})
 
 
 if __name__ == "__main__":

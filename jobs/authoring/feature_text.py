@@ -20,10 +20,12 @@ def feature_file(plan: Plan) -> str:
 def _head(plan: Plan) -> str:
     exact = "from features.exact import scaled\n" if plan.predict is Predict.SUM else ""
     versions = "from features.versions import newest, with_superseded_day\n" if plan.known is Known.APPENDED else ""
-    return f'''"""Features and label of the job `{plan.name}`: {asked_of(plan)}
+    return f'''"""Features and label of the job `{plan.name}`.
 
-Grain: one row per night and {plan.entity.name}, of those with a row of {plan.noun} in the {plan.seen_days} days before the night, as
-far as the warehouse knew of it by then. Counts and sums over nothing are 0.
+The question: {asked_of(plan)}
+
+Grain: one row per night and {plan.entity.name}, of those with a row of {plan.noun} in the {plan.seen_days} days
+before the night, as far as the warehouse knew of it by then. Counts and sums over nothing are 0.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ def _trailing(plan: Plan) -> str:
     if plan.amount:
         figures += f'''        Figure("{plan.amount.name}", "{plan.amount.name}", None, "{figure_words(plan.amount)}"),
 '''
-    return f'''# Every figure of every group over every window of days before the night is a feature, {plan.entity.name}_{plan.noun}_{plan.windows[0]}d and so on.
+    return f'''# Every figure of every group over every window of days before the night is a feature, so the first is
+# {plan.entity.name}_{plan.noun}_{plan.windows[0]}d.
 # Here is where most features are added. Then give FEATURE_SET a new version, and train again.
 TRAILING = Trailing(
     groups=(Group("{plan.entity.name}", ("{plan.entity.name}",), "of the {plan.entity.name}"),),

@@ -258,7 +258,7 @@ def _model_columns(module: FeatureModule) -> FeatureSet:
 
 
 def categories(case: Case) -> Iterator[Problem]:
-    """The categorical features of the model's TOML exist, and are whole numbers once transforms made codes of text."""
+    """The features that the model's TOML names exist, and categorical ones are whole numbers once text became codes."""
     if case.module is None or case.parameters is None:
         return
     line, schema = _line_in(case.model_toml, "categorical"), case.module.FEATURE_SET.schema
@@ -275,6 +275,12 @@ def categories(case: Case) -> Iterator[Problem]:
                 str(case.model_toml), line, f"`categorical` names {name}, which is {schema[name]}",
                 "only text and whole numbers are codes",
             )  # fmt: skip
+    if case.parameters.baseline and case.parameters.baseline not in schema:
+        yield Problem(
+            str(case.model_toml), _line_in(case.model_toml, "baseline"),
+            f"`baseline` names {case.parameters.baseline}, which is no feature",
+            f"features are declared in FEATURE_SET of {case.module_file}",
+        )  # fmt: skip
 
 
 def members(case: Case) -> Iterator[Problem]:

@@ -35,6 +35,7 @@ class Settings:
     missing_labels_max: float
     objective: str
     categorical: tuple[str, ...] = ()
+    baseline: str = ""
 
 
 def settings_of(plan: Plan | AheadPlan) -> Settings:
@@ -61,7 +62,16 @@ def settings_of(plan: Plan | AheadPlan) -> Settings:
         never_null=never_null,
         missing_labels_max=_MISSING_MAX,
         objective="binary" if plan.predict is Predict.ANY else "regression",
+        baseline=_baseline(plan),
     )
+
+
+def _baseline(plan: Plan) -> str:
+    """The line that names a naive score to compare with: as many rows as there were over as many days before."""
+    if plan.predict is not Predict.COUNT or plan.horizon_days not in plan.windows:
+        return ""
+    feature = f"{plan.entity.name}_{plan.noun}_{plan.horizon_days}d"
+    return f"baseline = {_text(feature)} # the naive score that the model has to beat\n"
 
 
 def job_file(plan: Plan | AheadPlan) -> str:
@@ -118,7 +128,7 @@ rounds = 100 # trees
 seed = 1
 validation_nights = {plan.validation_nights} # the last nights, kept out of the model that is measured
 categorical = [{", ".join(map(_text, said.categorical))}]
-
+{said.baseline}
 [lightgbm]
 learning_rate = 0.05
 num_leaves = 15

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def asked_of(plan: Plan) -> str:
     """The question that a job answers."""
-    who, ahead, amount = plan.entity.name, _ahead(plan), plan.amount.name if plan.amount else ""
+    who, ahead, amount = plan.entity.name, _ahead(plan), _amount(plan)
     return {
         Predict.ANY: f"will a {who} have a row of {plan.noun} {ahead}?",
         Predict.COUNT: f"how many rows of {plan.noun} will a {who} have {ahead}?",
@@ -24,13 +24,10 @@ def asked_of(plan: Plan) -> str:
 def meaning_of(plan: Plan) -> str:
     """What a score says."""
     who, ahead = plan.entity.name, _ahead(plan)
-    column = (
-        plan.amount.expression if plan.amount and plan.amount.scale == 1 else plan.amount.name if plan.amount else ""
-    )
     return {
         Predict.ANY: f"probability that the {who} has a row of {plan.noun} {ahead}",
         Predict.COUNT: f"expected number of rows of {plan.noun} of the {who} {ahead}",
-        Predict.SUM: f"expected sum of {column.rpartition('_x')[0] or column} of the {who} {ahead}",
+        Predict.SUM: f"expected sum of {_amount(plan)} of the {who} {ahead}",
     }[plan.predict]
 
 
@@ -51,6 +48,11 @@ def figure_words(amount: Output) -> str:
         if amount.scale == 1
         else f"sum of {amount.name}, which is in units of 1/{amount.scale},"
     )
+
+
+def _amount(plan: Plan) -> str:
+    """What is added up, without the unit that its column says."""
+    return plan.amount.name.removesuffix(f"_x{plan.amount.scale}") if plan.amount else ""
 
 
 def _ahead(plan: Plan) -> str:

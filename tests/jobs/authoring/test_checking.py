@@ -181,9 +181,10 @@ def test_sql_that_was_edited_after_its_release_or_never_released_is_told(project
 
 
 def test_categories_that_are_no_features_or_fractions_are_told(project: Shop) -> None:
-    project.edit(MODEL, ("categorical = []", 'categorical = ["channel"]'))
+    project.edit(MODEL, ("categorical = []", 'categorical = ["channel"]\nbaseline = "orders_7d"'))
 
     assert "names channel, which is no feature" in found(project, MODEL, line_of(project, MODEL, "categorical"))
+    assert "names orders_7d, which is no feature" in found(project, MODEL, line_of(project, MODEL, "baseline"))
 
 
 TRANSFORMS = """from features.fitted import {kind}

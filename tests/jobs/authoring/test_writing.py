@@ -61,6 +61,7 @@ APPOINTMENTS = """
         CASE WHEN status IS NOT NULL THEN starts_at + to_hours(1 + n % 40) END AS closed_at
     FROM generate_series(1, 8000) AS series(n)
 """
+NOT_OURS = ("--ignore", "INP001,I001")  # in a project, features/ is no package, and ours are installed
 AHEAD = (
     "--table", "appointments", "--event-time", "starts_at", "--known-time", "booked_at", "--predict", "outcome",
     "--outcome", "status",
@@ -93,6 +94,9 @@ def made(folder: Path, *arguments: str) -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     tests = [sys.executable, "-m", "unittest", "discover", "tests"]
     subprocess.run(tests, cwd=folder, env=environ, capture_output=True, check=True, timeout=120)
+    lint = [sys.executable, "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml"), *NOT_OURS, "features"]
+    linted = subprocess.run(lint, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    assert linted.returncode == 0, linted.stdout
 
 
 def run_night(folder: Path, job: str, as_of: str, capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -261,10 +265,11 @@ def test_nothing_is_ever_overwritten(project: Shop) -> None:
 
 def test_a_second_job_joins_the_project_and_leaves_its_files_alone(project: Shop) -> None:
     (project.folder / "README.md").write_text("ours\n", encoding="utf-8")
-    result = project.run("new", "spent", *OPTIONS, "--predict", "sum", "--horizon-days", "7", "--json")
+    result = project.run("new", "often", *OPTIONS, "--predict", "count", "--horizon-days", "7", "--json")
 
     assert result.code == 0
     assert json.loads(result.out)["project_files"] == []
+    assert 'baseline = "customer_id_orders_7d"' in (project.folder / "models/often.toml").read_text(encoding="utf-8")
     assert (project.folder / "README.md").read_text(encoding="utf-8") == "ours\n"
     assert project.run("check", "--as-of", "2025-02-01").code == 0
 
