@@ -231,7 +231,7 @@ def same_scores(site: Site) -> str:
 
 def _train(site: Site) -> None:
     """Train, and keep the home without the rows that it was trained on: a store that never saw one."""
-    _make(site.folder, (sys.executable, "-m", "jobs", "train", "--as-of", FIRST_NIGHT), site.env(0), site.tree)
+    _make(site.folder, (sys.executable, "-m", "jobs", "train", JOB, "--as-of", FIRST_NIGHT), site.env(0), site.tree)
     site.home.rename(site.trained)
     for name in ("objects", "snapshots"):
         shutil.rmtree(site.trained / name)

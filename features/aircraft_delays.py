@@ -11,7 +11,6 @@ are lost to those who waited; and a flight that is cancelled, or never reports a
 
 from __future__ import annotations
 
-from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -19,7 +18,7 @@ import polars as pl
 from features.clock import nights
 from features.contract import Feature, FeatureSet
 from features.exact import clipped, one_if
-from features.holidays import federal_holidays, near_holidays
+from features.fitted import RareLabels
 from features.lastknown import last_known
 from features.seen import seen
 from features.sweep import clip_history, windows
@@ -36,7 +35,6 @@ KEY = ("tailnum",)
 HORIZON_DAYS, LABEL_DELAY_DAYS = 7, 1
 SEEN_DAYS = 28
 LATE_OVER_MIN, LATEST_MIN = 15, 240
-NEAR_DAYS = 8  # a holiday further away is not told from any other: its distance would name the date
 FLIGHT = ("flight_date", "carrier", "flight", "origin")
 
 FLOWN = Figure("flown", "flown", None, "flights that arrived")
@@ -49,17 +47,6 @@ ALOFT = Figure("air_min", "air_min", None, "minutes in the air")
 PLANE = Group("plane", KEY, "of the aircraft")
 OWN = Trailing(groups=(PLANE,), figures=(FLOWN, MINUTES), days=(1, 3, 7, 14, 28))
 OWN_SHARES = Trailing(groups=(PLANE,), figures=(MEAN, LATE, LOST, ALOFT), days=(7, 28))
-KIN = Trailing(
-    groups=(
-        Group("carrier", ("carrier",), "of the carrier that flew it last"),
-        Group("origin", ("origin",), "from the airport that it left last"),
-        Group("carrier_origin", ("carrier", "origin"), "of that carrier from that airport"),
-        Group("model", ("maker", "model"), "of its model"),
-        Group("all", ("place",), "of all aircraft"),
-    ),
-    figures=(MEAN, LATE, LOST),
-    days=(1, 7, 28),
-)
 
 FEATURE_SET = FeatureSet(
     name="aircraft_delays",
@@ -72,15 +59,13 @@ FEATURE_SET = FeatureSet(
         Feature("days_since_seen", pl.Int32(), "days from its last flight that is known of to the cutoff"),
         Feature("age_years", pl.Int32(), "its age, by year of manufacture"),
         Feature("seats", pl.Int32(), "its seats"),
-        Feature("weekday", pl.Int32(), "day of the week of the first day ahead, 1 is Monday"),
-        Feature("days_to_holiday", pl.Int32(), f"days to the next US federal holiday; {NEAR_DAYS} if further"),
-        Feature("days_since_holiday", pl.Int32(), f"days since the last US federal holiday; {NEAR_DAYS} if further"),
-        Feature("holidays_ahead", pl.Int32(), f"US federal holidays in the {HORIZON_DAYS} days ahead"),
         *OWN.features(),
         *OWN_SHARES.features(),
-        *KIN.features(),
     ),
 )
+
+# A model of which there are few has a home, and so has one that is new.
+TRANSFORMS = (RareLabels(("maker_code", "model_code"), least_share="0.005"),)
 
 
 def build_features(
@@ -99,13 +84,12 @@ def build_features(
         VersionsTie: if two versions of one row became known in the same instant.
     """
     asked = nights(cutoffs, ZONE)
-    planes = tables["planes"].collect()
-    flown = outcomes(tables["outcomes"].collect(), planes, asked["as_of"])
+    flown = outcomes(tables["outcomes"].collect(), asked["as_of"])
     there = aircraft(flown, asked)
     if only is not None:
         there = there.join(only, on=only.columns, how="semi", maintain_order="left")
-    known = with_last_flight(with_plane(with_days(there, asked), planes), flown)
-    parts = (known, OWN.columns(flown, known), OWN_SHARES.columns(flown, known), KIN.columns(flown, known))
+    known = with_last_flight(with_plane(there, tables["planes"].collect()), flown)
+    parts = (known, OWN.columns(flown, known), OWN_SHARES.columns(flown, known))
     frame = pl.concat(parts, how="horizontal").select("as_of", *KEY, *FEATURE_SET.names)
     return FEATURE_SET.conform(frame, KEY)
 
@@ -117,8 +101,8 @@ def labels(tables: Mapping[str, pl.LazyFrame], cutoffs: Sequence[Cutoff]) -> pl.
     day after these, for until then arrivals are still to come.
     """
     asked = nights(cutoffs, ZONE)
-    planes, reported = tables["planes"].collect(), tables["labels"].collect()
-    there = aircraft(outcomes(tables["outcomes"].collect(), planes, asked["as_of"]), asked)
+    reported = tables["labels"].collect()
+    there = aircraft(outcomes(tables["outcomes"].collect(), asked["as_of"]), asked)
     ahead = there.with_columns(pl.col("as_of").dt.offset_by(f"{HORIZON_DAYS}d"))
     in_the_week = windows(arrivals(reported), by=KEY, sums=("late_min",), days=(HORIZON_DAYS,), asked=ahead)
     newest_day = pl.lit(reported["visible_day"].max(), pl.Date)
@@ -132,12 +116,10 @@ def aircraft(flown: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
     return seen(flown, by=KEY, days=SEEN_DAYS, asked=asked)
 
 
-def outcomes(rows: pl.DataFrame, planes: pl.DataFrame, asked: pl.Series) -> pl.DataFrame:
-    """One row per version of an outcome that counts at some night: what windows sum, all Int64, and the model."""
+def outcomes(rows: pl.DataFrame, asked: pl.Series) -> pl.DataFrame:
+    """One row per version of an outcome that counts at some night: what windows sum, all Int64."""
     versions = with_superseded_day(clip_history(rows, SEEN_DAYS, asked), FLIGHT, "recorded_at")
-    made = planes.select("tailnum", "model", maker="manufacturer")
-    return versions.join(made, on="tailnum", how="left", maintain_order="left").with_columns(
-        place=pl.lit("New York"),
+    return versions.with_columns(
         known=pl.lit(1, pl.Int64),
         flown=one_if(arrived()),
         lost=one_if(~arrived()),
@@ -169,21 +151,6 @@ def arrived() -> pl.Expr:
 def collected() -> pl.Expr:
     """The minutes that an outcome adds: late ones, at most four hours of them; null if it is no arrival."""
     return pl.when(arrived()).then(clipped("arr_delay_min", 0, LATEST_MIN))
-
-
-def with_days(there: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
-    """The rows and their order, with what the calendar says of the night and of the days ahead."""
-    near = near_holidays(asked["as_of"]).select(pl.all().clip(0, NEAR_DAYS))
-    ahead = pl.Series("holidays_ahead", [_holidays_ahead(day) for day in asked["as_of"]], pl.Int32)
-    days = pl.concat([asked.select("as_of"), near, ahead.to_frame()], how="horizontal")
-    return there.join(days, on="as_of", how="left", maintain_order="left").with_columns(
-        weekday=pl.col("as_of").dt.weekday().cast(pl.Int32), place=pl.lit("New York")
-    )
-
-
-def _holidays_ahead(first: date) -> int:
-    days = [first + timedelta(days=ahead) for ahead in range(HORIZON_DAYS)]
-    return len([day for day in days if day in federal_holidays(day.year)])
 
 
 def with_plane(there: pl.DataFrame, planes: pl.DataFrame) -> pl.DataFrame:

@@ -14,6 +14,7 @@ import polars as pl
 from features.clock import nights, with_minute_of_day
 from features.contract import Feature, FeatureSet
 from features.exact import clipped, in_order, one_if, scaled, whole_minutes
+from features.fitted import RareLabels
 from features.holidays import near_holidays
 from features.lastknown import last_known
 from features.sweep import clip_history
@@ -144,6 +145,9 @@ FEATURE_SET = FeatureSet(
         Feature("dest_lon_deg", pl.Float64(), "longitude of the destination, degrees east"),
     ),
 )
+
+# A destination of fewer flights than that is one of the rare ones, and so is one that training did not see.
+TRANSFORMS = (RareLabels(("dest_code",), least_share="0.0001"),)
 
 
 def build_features(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from jobs.queries.check import Query
     from jobs.store.documents import Json
-    from jobs.store.ledger import ReadRows
+    from jobs.store.opening import CountNulls
     from jobs.store.snapshots import Snapshot, TableSnapshot
 
     type Constant = str | int | float | bool
@@ -154,18 +154,16 @@ def require_declared(job: str, queries: Sequence[Query], columns: Columns) -> No
         )
 
 
-def columns_met(columns: Columns, snapshot: Snapshot, read: ReadRows) -> list[Met]:
+def columns_met(columns: Columns, snapshot: Snapshot, count: CountNulls) -> list[Met]:
     """What a snapshot's night meets in each column with a policy; rows of earlier nights were met by those."""
-    import polars as pl  # noqa: PLC0415  what a job declares is read without it
-
     met = []
     for table in snapshot.tables:
         policies = columns.policies(table.name)
         if not policies:
             continue
-        rows = read(table, [part for part in table.partitions if _is_new(table, part.visible_day, snapshot)])
-        nulls = rows.select(pl.col(name).null_count() for name in policies).row(0, named=True)
-        met += [Met(table.name, name, rows.height, nulls[name], policy.most) for name, policy in policies.items()]
+        new = [part for part in table.partitions if _is_new(table, part.visible_day, snapshot)]
+        rows, nulls = count(table, new, list(policies))
+        met += [Met(table.name, name, rows, nulls[name], policy.most) for name, policy in policies.items()]
     return met
 
 

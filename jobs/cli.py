@@ -316,7 +316,7 @@ def diff(
 
 @app.command()
 def mutations(
-    job: JobName = None,
+    job: JobInUse = None,
     *,
     since: Annotated[
         date, typer.Option(parser=date_of, metavar="DATE", help="The first published night to look at again.")
@@ -333,7 +333,7 @@ def mutations(
 
     settings, home = _open()
     with progress() as tell:
-        found = rewritten_since(_jobs(job), settings, home, since, until, tell)
+        found = rewritten_since(_in_use(job, home), settings, home, since, until, tell)
     raise typer.Exit(show_rewriting(_screen(as_json=json), found))
 
 
@@ -394,7 +394,7 @@ def sql(
 
 
 @app.command()
-def doctor(job: JobName = None, *, json: Json = False) -> None:
+def doctor(job: JobInUse = None, *, json: Json = False) -> None:
     """Look at the machine before the night does: what is wrong with it, and what to do; changes nothing."""
     from jobs.doctor.examining import examine
     from jobs.doctor.telling import show_diagnosis
@@ -549,9 +549,17 @@ def _failure(error: BaseException) -> Failure:
         return Failure(2, _usage(error))
     if _SIGNALS or isinstance(error, KeyboardInterrupt):
         return _stopped()
-    return failure_of(error) or Failure(
-        70, f"a bug: {type(error).__name__}; the trace is in {_write_trace(error)}; please report it"
-    )
+    return failure_of(error) or _bug(error)
+
+
+def _bug(error: BaseException) -> Failure:
+    from jobs.exits import Failure
+    from jobs.project import place_of
+
+    kind, place, trace = type(error).__name__, place_of(error), _write_trace(error)
+    if place:
+        return Failure(70, f"a bug in {place}: {kind}; the trace is in {trace}; correct it there")
+    return Failure(70, f"a bug: {kind}; the trace is in {trace}; please report it")
 
 
 def _stopped() -> Failure:
@@ -564,6 +572,8 @@ def _stopped() -> Failure:
 
 def _usage(error: typer.TyperException) -> str:
     said = " ".join(error.format_message().split()).rstrip(".")
+    if said.endswith("--project"):
+        said += "; it stands before the command: score --project DIR COMMAND"
     return f"{said}. See: score --help"
 
 

@@ -66,11 +66,12 @@ class FeatureModule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Which nights a job trains on."""
+    """Which nights a job trains on; of each `every_nights` only the last, for labels that overlap say little more."""
 
     nights: int
     warm_up_days: int
     missing_labels_max: float
+    every_nights: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +245,7 @@ def job_of(name: str, entries: dict[str, Any], path: str, project: Project = OUR
             nights=training.whole("nights", least=2),
             warm_up_days=training.whole("warm_up_days", least=0),
             missing_labels_max=training.share("missing_labels_max"),
+            every_nights=training.whole("every_nights", least=1, default=1),
         ),
         scoring=Scoring(
             unseen_max=scoring.share("unseen_max"),
@@ -336,8 +338,8 @@ class _Entries:
             raise self.refusal(name, "a list of different texts", value)
         return tuple(value)
 
-    def whole(self, name: str, least: int) -> int:
-        value = self._take(name)
+    def whole(self, name: str, least: int, default: int | None = None) -> int:
+        value = self._take(name, default)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _MOST_DAYS:
             raise self.refusal(name, f"a whole number from {least} to {_MOST_DAYS}", value)
         return value

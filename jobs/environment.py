@@ -81,19 +81,15 @@ def host(project: Project) -> dict[str, Json]:
 
 
 def lock_file(project: Project) -> bytes:
-    """The lock file of a project, else the one that this code was installed from; empty if there is none.
-
-    Ours lies inside the package, or beside it in a checkout.
-    """
-    for place in (*_own_lock(project), _HERE / "uv.lock", _HERE.parent / "uv.lock"):
-        if place.is_file():
-            return place.read_bytes()
-    return b""
+    """The lock file of a project, else the one that this code was installed from; empty if there is none."""
+    return next(lock_files(project), b"")
 
 
-def _own_lock(project: Project) -> Iterator[Path]:
-    if project.folder:
-        yield project.folder / "uv.lock"
+def lock_files(project: Project) -> Iterator[bytes]:
+    """The lock file of a project, and the one that this code was installed from: inside the package, else beside it."""
+    own = project.folder / "uv.lock" if project.folder else None
+    for places in ([own], [_HERE / "uv.lock", _HERE.parent / "uv.lock"]):
+        yield from [place.read_bytes() for place in places if place and place.is_file()][:1]
 
 
 def lock_sha256(project: Project) -> str:

@@ -54,7 +54,7 @@ FAILURES: Mapping[str, int] = {
     # the data
     "features.contract.RowsDiffer": 65,
     "features.exact.NotWhole": 65,
-    "jobs.authoring.wishes.HistoryTooShort": 65,
+    "jobs.authoring.spans.HistoryTooShort": 65,
     "jobs.authoring.wishes.KeyNotFound": 65,
     "features.fitted.declaring.NothingToLearn": 65,
     "features.versions.VersionsTie": 65,

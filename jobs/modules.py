@@ -11,24 +11,23 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import traceback
 from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
 from importlib.util import decode_source, find_spec, module_from_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.contract import FeatureSet
 from features.purity import reaching_out
+from jobs.project import PRIVATE, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from types import CodeType, ModuleType
 
     from jobs.project import Project
 
-_PRIVATE = "features_of_"
 _OFFERED = ("FEATURE_SET", "KEY", "build_features", "labels")
 
 
@@ -72,7 +71,7 @@ def _offering(module: ModuleType) -> ModuleType:
 
 def _package(folder: Path) -> str:
     """The private name of the package that lies in `folder`, which is imported now; another folder has another."""
-    name = _PRIVATE + hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    name = PRIVATE + hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     if name not in sys.modules:
         if _FINDER not in sys.meta_path:
             sys.meta_path.insert(0, _FINDER)
@@ -103,7 +102,7 @@ class _Finder(MetaPathFinder):
     """Finds the modules below a private package, in its folder, as source."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, _target: object = None) -> ModuleSpec | None:
-        if not fullname.startswith(_PRIVATE) or path is None:
+        if not fullname.startswith(PRIVATE) or path is None:
             return None
         for folder in path:
             found = FileFinder(folder, (_Source, [".py"])).find_spec(fullname)
@@ -119,8 +118,7 @@ def _place(error: Exception, folder: Path) -> str:
     """File and line of the project from which an exception comes."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
-    frames = [each for each in traceback.extract_tb(error.__traceback__) if Path(each.filename).is_relative_to(folder)]
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else str(folder)
+    return place_of(error) or str(folder)
 
 
 def _said(error: Exception) -> str:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import pwd
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+PRIVATE = "features_of_"  # how the modules of projects begin, which are loaded by path
 ROOMS = ("jobs", "sql", "features", "models")
 _HERE = Path(__file__).parent
 _MEANT = len(ROOMS) - 1
@@ -107,6 +109,16 @@ def project_around(folder: Path) -> Project:
                 _require_trusted(each)
                 return project_at(each)
     return OURS
+
+
+def place_of(error: BaseException) -> str:
+    """File and line of the innermost code of a project that an exception came through; empty if there is none."""
+    frames = [
+        (frame.f_code.co_filename, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if str(frame.f_globals.get("__name__")).startswith(PRIVATE)
+    ]
+    return "{}:{}".format(*frames[-1]) if frames else ""
 
 
 def _is_source(folder: Path) -> bool:

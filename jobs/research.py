@@ -32,7 +32,7 @@ from jobs.evidence.golden import Ready, ready
 from jobs.options import threads_of
 from jobs.settings import SettingRefused, Settings, read_project, read_settings
 from jobs.steps.begun import require_begun
-from jobs.steps.evaluating import quality_of, what_happened
+from jobs.steps.evaluating import NAIVE, naive_scores, quality_of, what_happened
 from jobs.steps.inventory import NothingPublished, query_failure, require_published
 from jobs.steps.nights import require_no_hindsight, snapshot_to_score
 from jobs.steps.scoring import build_night, matching_features, require_same_sql, score_table
@@ -357,13 +357,21 @@ def labels(
 
 
 def evaluate(
-    job: str, scores: pl.DataFrame, *, home: str | Path | None = None, warehouse: str | None = None
+    job: str,
+    scores: pl.DataFrame,
+    features: pl.DataFrame | None = None,
+    *,
+    home: str | Path | None = None,
+    warehouse: str | None = None,
 ) -> pl.DataFrame:
     """One row per model version, by name: how good its scores were, published or not, by what the warehouse says now.
 
     `rows` and `positives` count what is known; `base_rate` is the share of positives that the model was trained on, and
     `base_log_loss` and `base_brier` are those of this constant. `auc` is null if there is one class only.
-    `calibration` is a list with one entry a tenth of the rows.
+    `calibration` is a list with one entry a tenth of the rows. Of a job that predicts amounts: `mae`, `rmse`,
+    `mean_error`, `r2`, `spearman` and others, beside those of the best constants (docs/second_job.md).
+
+    With the features of these rows, and a model that was trained with a `baseline`: what that is worth as a score.
 
     Example:
         evaluate("flight_delay", scores).select("rows", "auc", "log_loss", "base_log_loss")
@@ -379,12 +387,20 @@ def evaluate(
     if scores.select("as_of", *found.key, "model_version").is_duplicated().any():
         raise NotOneNight("some rows are scored twice by one model; keep one run of each night and model")
     nights = _days(scores["as_of"].unique())
-    return pl.DataFrame(
-        [
-            {"model_version": version, **asdict(quality_of(rows, found, settings, at, nights))}
-            for (version,), rows in sorted(scores.partition_by("model_version", as_dict=True).items())
-        ]
-    )
+    rows_of = sorted(scores.drop(NAIVE, strict=False).partition_by("model_version", as_dict=True).items())
+    measured = []
+    for (version,), rows in rows_of:
+        beside = rows if features is None else _with_naive_scores(rows, features, found, at, str(version))
+        measured.append({"model_version": version, **asdict(quality_of(beside, found, settings, at, nights))})
+    return pl.DataFrame(measured)
+
+
+def _with_naive_scores(
+    scores: pl.DataFrame, features: pl.DataFrame, job: Job, home: Home, version: str
+) -> pl.DataFrame:
+    """The scores, with what the model's baseline says of the same rows, if it has one."""
+    naive = naive_scores(job, read_version(home, job.name, version), features)
+    return scores.join(naive, on=["as_of", *job.key], how="left", maintain_order="left")
 
 
 def published(

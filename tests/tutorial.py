@@ -203,12 +203,12 @@ def renew() -> None:
 def _answered(reader: Reader, command: Command) -> str:
     found = reader.run(command.line)
     assert reader.code == 0, (command.line, found)
-    line = command.line
-    for of_the_page, here in reader.ids.items():
-        line = line.replace(of_the_page, here)
-    reader.learn(command.answer, found)
-    answer = command.answer if LEFT_OUT in command.answer and alike(command.answer, found) else found
-    return "".join(f"{each}\n" for each in (f"$ {line}", *answer))
+    if alike(command.answer, found):
+        reader.learn(command.answer, found)
+        found = command.answer
+    for of_the_page, here in reader.ids.items():  # one run has one id in all of the page
+        found = tuple(line.replace(here, of_the_page) for line in found)
+    return "".join(f"{line}\n" for line in (f"$ {command.line}", *found))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from features.fitted.filling import ConstantImputation, MedianImputation, Missin
 from features.fitted.holding import QuantileBins, Winsorising
 from features.fitted.labelling import Codes, RareLabels
 from features.fitted.sampling import RandomSampleImputation
-from features.fitted.state import Fitted, FittedRefused, State, columns_after, require_types
+from features.fitted.state import KINDS, Fitted, FittedRefused, State, columns_after, require_types
 from features.fitted.targets import TargetEncoding
 
 if TYPE_CHECKING:
@@ -41,18 +41,24 @@ __all__ = [
     "TransformRefused",
     "Winsorising",
     "apply",
+    "columns_after",
     "declared",
     "fit",
     "unseen",
 ]
 
 
-def declared(transforms: Sequence[Transform], feature_set: FeatureSet) -> tuple[Transform, ...]:
+def declared(transforms: tuple[Transform, ...], feature_set: FeatureSet) -> tuple[Transform, ...]:
     """The transforms of a feature set, in order; last come codes for the text that is left.
 
     Raises:
-        TransformRefused: if one is for a column that is not there, or has another type, or of which it stands twice.
+        TransformRefused: if one is for a column that is not there, or has another type, or of which it stands twice; or
+            if they are no tuple of transforms.
     """
+    others = [each for each in transforms if not isinstance(each, KINDS)] if isinstance(transforms, tuple) else []
+    if others or not isinstance(transforms, tuple):
+        found = type(others[0] if others else transforms).__name__
+        raise TransformRefused(f"TRANSFORMS is a tuple of transforms of features.fitted, and here is a {found}")
     seen: set[tuple[str, str]] = set()
     for transform in transforms:
         twice = [name for name in transform.columns if (transform.kind, name) in seen]
@@ -60,7 +66,7 @@ def declared(transforms: Sequence[Transform], feature_set: FeatureSet) -> tuple[
             raise TransformRefused(f"{transform.kind} is declared for {', '.join(twice)} twice; keep one")
         seen |= {(transform.kind, name) for name in transform.columns}
     texts = columns_after(transforms, feature_set).texts
-    every = (*transforms, Codes(texts)) if texts else tuple(transforms)
+    every = (*transforms, Codes(texts)) if texts else transforms
     columns_after(every, feature_set)
     return every
 
@@ -90,7 +96,7 @@ def fit(
     """
     training = Training(frame, tuple(key), labels, matures_days)
     states: list[State] = []
-    for transform in declared(transforms, feature_set):
+    for transform in declared(tuple(transforms), feature_set):
         if states:
             training = replace(training, rows=_applied(training.rows, states[-1]))
         types = tuple(type_text(training.rows.schema[name]) for name in transform.columns)

@@ -65,6 +65,11 @@ class Fitted:
         return tuple(state.transform for state in self.states)
 
     @property
+    def in_words(self) -> str:
+        """The transforms and their columns, in order."""
+        return "; ".join(f"{each.kind} of {', '.join(each.columns)}" for each in self.transforms) or "none"
+
+    @property
     def matures_days(self) -> int | None:
         """How many days after its as-of a night's labels count, if a transform learnt of labels."""
         targets = [state.learnt[0] for state in self.states if isinstance(state.transform, TargetEncoding)]

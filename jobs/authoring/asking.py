@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from jobs.authoring.facts import amounts, entities, event_times, known_times, look_at
+from jobs.authoring.facts import amounts, entities, event_times, known_times, look_at, outcomes
 from jobs.authoring.wishes import NO_KNOWN_TIME, Predict, find_table
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ _QUESTIONS = {
     Predict.ANY: "whether it has any row in the coming days",
     Predict.COUNT: "how many rows it has in the coming days",
     Predict.SUM: "what a column of these rows adds up to",
+    Predict.OUTCOME: "of each row that lies ahead, such as an appointment: what will become of it",
 }
 
 
@@ -44,7 +45,10 @@ def ask_for_rest(wish: Wish, looker: Looker, ask: Ask) -> Wish:
     if path is None:
         return wish  # refused by name, with what there is
     table = look_at(looker, path)
-    if wish.entity is None:
+    if wish.predict is None:
+        answer = ask("What is predicted, of each thing that rows are of?", [*_QUESTIONS.items()])
+        wish = replace(wish, predict=Predict(answer))
+    if wish.entity is None and not wish.ahead:
         wish = replace(
             wish, entity=ask("What is scored every night: its rows are of which", _described(entities(table)))
         )
@@ -58,10 +62,9 @@ def ask_for_rest(wish: Wish, looker: Looker, ask: Ask) -> Wish:
 
 
 def _ahead(wish: Wish, table: Table, ask: Ask) -> Wish:
-    """What is predicted, and how far ahead."""
-    if wish.predict is None:
-        answer = ask("What is predicted of it?", [(each.value, words) for each, words in _QUESTIONS.items()])
-        wish = replace(wish, predict=Predict(answer))
+    """What is predicted more closely, and how far ahead."""
+    if wish.ahead:
+        wish = _of_outcomes(wish, table, ask)
     if wish.predict is Predict.SUM and wish.amount is None:
         clocks = {str(wish.entity), str(wish.event_time), str(wish.known_time)}
         wish = replace(wish, amount=ask("Which column is added up?", _described(amounts(table, clocks))))
@@ -69,6 +72,21 @@ def _ahead(wish: Wish, table: Table, ask: Ask) -> Wish:
         wish = replace(wish, horizon_days=_whole(ask("How many days ahead?", usual=_HORIZON_DAYS)))
     if not wish.time_zone:
         wish = replace(wish, time_zone=ask("Whose midnight ends a day (such as Europe/Berlin)?", usual="UTC"))
+    return wish
+
+
+def _of_outcomes(wish: Wish, table: Table, ask: Ask) -> Wish:
+    """Which column says what became of a row, which value counts, and when it became known."""
+    if wish.outcome is None:
+        wish = replace(wish, outcome=ask("Which column says what became of a row?", _described(outcomes(table))))
+    if wish.outcome_is is None:
+        wish = replace(wish, outcome_is=ask("Which value of it counts?", usual="true"))
+    if wish.outcome_known is None:
+        clocks = [
+            (each.name, each.type_sql) for each in table.columns if each.is_clock and each.name != wish.event_time
+        ]
+        none = (NO_KNOWN_TIME, "the table does not say")
+        wish = replace(wish, outcome_known=ask("When did that become known?", [none, *clocks]))
     return wish
 
 

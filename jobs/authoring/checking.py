@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobs.authoring.case import Case
-from jobs.authoring.looks_at_features import categories, empty, members, module, source, windows
+from jobs.authoring.looks_at_features import categories, empty, members, module, source, transforms, windows
 from jobs.authoring.looks_at_files import columns, definition, nights, parameters, queries, releases, roles
 from jobs.authoring.looks_at_rows import look_at_rows
 from jobs.authoring.problems import Checked
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 LOOKS: tuple[Callable[[Case], Iterator[Problem]], ...] = (
     *(queries, releases, roles, parameters, nights, columns),
-    *(source, module, windows, empty, categories, members),
+    *(source, module, transforms, windows, empty, categories, members),
 )
-LOOKS_AT_EARLIER = (queries, releases, roles, source, module, empty)
+LOOKS_AT_EARLIER = (queries, releases, roles, source, module, transforms, empty)
 
 
 def check_jobs(

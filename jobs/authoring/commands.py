@@ -48,7 +48,10 @@ def new(
     ] = None,
     predict: Annotated[
         str | None,
-        typer.Option(metavar="any|count|sum", help="Whether rows come, how many, or what --amount adds up to."),
+        typer.Option(
+            metavar="any|count|sum|outcome",
+            help="Of each entity: whether rows come, how many, what --amount adds up to; or of each row ahead: its --outcome.",
+        ),
     ] = None,
     amount: Annotated[str | None, typer.Option(metavar="COLUMN", help="A number that features sum.")] = None,
     horizon_days: Annotated[int | None, typer.Option(metavar="N", help="So many days ahead.")] = None,
@@ -59,6 +62,19 @@ def new(
         list[str] | None,
         typer.Option(metavar="COLUMN", help="What tells its rows apart, if it is not found; may be repeated."),
     ] = None,
+    outcome: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="What became of a row: with --predict outcome.")
+    ] = None,
+    outcome_is: Annotated[
+        str | None, typer.Option(metavar="VALUE", help="The outcome that counts.", show_default="true")
+    ] = None,
+    outcome_known: Annotated[
+        str | None, typer.Option(metavar="COLUMN|none", help="When an outcome became known.", show_default="none")
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="What rows ahead have in common with past ones; may be repeated."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a job that runs at once, for a table of your warehouse: asks for what is not said by options."""
@@ -66,7 +82,10 @@ def new(
     from jobs.authoring.showing import show_written
 
     edge = _EDGE[0]
-    said = Said(name, table, entity, event_time, known_time, predict, amount, horizon_days, time_zone, tuple(key or ()))
+    said = Said(
+        name, table, entity, event_time, known_time, predict, amount, horizon_days, time_zone, tuple(key or ()),
+        outcome, outcome_is, outcome_known, tuple(group or ()),
+    )  # fmt: skip
     asks = not json and sys.stdin is not None and sys.stdin.isatty()
     made = make_job(said, edge.environ(), edge.clock, asks=asks)
     raise typer.Exit(show_written(edge.screen(json), made))

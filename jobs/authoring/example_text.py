@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from jobs.authoring.wishes import Predict
 
 if TYPE_CHECKING:
+    from jobs.authoring.entities import Plan
     from jobs.authoring.naming import Output
-    from jobs.authoring.wishes import Plan
 
 _AMOUNT = 5  # of each row
 _NUMBERS = frozenset({"pl.Int8", "pl.Int16", "pl.Int32", "pl.Int64"})

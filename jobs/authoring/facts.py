@@ -28,6 +28,7 @@ PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KNOWN_NAMES = re.compile(r"record|load|insert|updat|ingest|know|sync|creat|report|arriv|receiv|import|extract|_etl")
 _ID_NAMES = re.compile(r"(^|_)(id|key|no|nr|number|uuid|code)$|id$", re.IGNORECASE)
 _PERCENT = 0.99
+_MOST_OUTCOMES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,11 @@ class Facts:
         """Whether it can be summed, once it is scaled to an integer."""
         number = self.kind in _NUMBERS and self.type_sql not in _WIDER_THAN_BIGINT
         return self.is_plain and (number or self.type_sql == _UNSCALED)
+
+    @property
+    def is_outcome(self) -> bool:
+        """Whether it can say what became of a row."""
+        return self.is_plain and (self.kind is Kind.BOOLEAN or self.is_name)
 
     @property
     def is_name(self) -> bool:
@@ -139,6 +145,12 @@ def entities(table: Table) -> tuple[Facts, ...]:
     """What rows may be of, likeliest first: names that occur again, identifiers before others."""
     names = [each for each in table.columns if each.is_name and each.distinct and each.distinct < table.rows]
     return tuple(sorted(names, key=lambda each: (not _ID_NAMES.search(each.name), -(each.distinct or 0))))
+
+
+def outcomes(table: Table) -> tuple[Facts, ...]:
+    """What may say what became of a row: few different values, null where nothing did yet."""
+    found = [each for each in table.columns if each.is_outcome and (each.distinct or 2) <= _MOST_OUTCOMES]
+    return tuple(sorted(found, key=lambda each: (each.kind is not Kind.BOOLEAN, each.nulls == 0)))
 
 
 def amounts(table: Table, but: Iterable[str] = ()) -> tuple[Facts, ...]:

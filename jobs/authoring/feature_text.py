@@ -9,7 +9,7 @@ from jobs.authoring.words import asked_of, figure_words, label_words
 from jobs.queries.declaration import Known
 
 if TYPE_CHECKING:
-    from jobs.authoring.wishes import Plan
+    from jobs.authoring.entities import Plan
 
 
 def feature_file(plan: Plan) -> str:

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from features.fitted import TransformRefused, columns_after, declared
 from features.purity import findings
 from jobs.authoring.problems import Problem, problem_of
 from jobs.modules import load_features
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from features.contract import FeatureSet
     from jobs.authoring.case import Case
     from jobs.definition import FeatureModule, Job
 
@@ -240,19 +242,35 @@ def _of_tables(error: Exception, case: Case, function: str) -> Problem:
     return Problem(str(path), line, f"{function}, of tables without rows: {found.problem}", found.what_to_do)
 
 
+def transforms(case: Case) -> Iterator[Problem]:
+    """The fitted transforms are for features that are there, of types that they can change."""
+    if case.module is None:
+        return
+    try:
+        _model_columns(case.module)
+    except TransformRefused as error:
+        line = _line_of_name(case.module_file, "TRANSFORMS")
+        yield Problem(str(case.module_file), line, str(error), "correct TRANSFORMS, or declare the feature")
+
+
+def _model_columns(module: FeatureModule) -> FeatureSet:
+    return columns_after(declared(getattr(module, "TRANSFORMS", ()), module.FEATURE_SET), module.FEATURE_SET)
+
+
 def categories(case: Case) -> Iterator[Problem]:
-    """The categorical features of the model's TOML exist, and are text or whole numbers."""
+    """The categorical features of the model's TOML exist, and are whole numbers once transforms made codes of text."""
     if case.module is None or case.parameters is None:
         return
-    schema, line = case.module.FEATURE_SET.schema, _line_in(case.model_toml, "categorical")
-    transformed = bool(getattr(case.module, "TRANSFORMS", ()))
+    line, schema = _line_in(case.model_toml, "categorical"), case.module.FEATURE_SET.schema
+    with suppress(TransformRefused):  # which is told already
+        schema = _model_columns(case.module).schema
     for name in case.parameters.categorical:
-        if name not in schema and not transformed:
+        if name not in schema:
             yield Problem(
                 str(case.model_toml), line, f"`categorical` names {name}, which is no feature",
                 f"features are declared in FEATURE_SET of {case.module_file}",
             )  # fmt: skip
-        elif name in schema and schema[name].is_float():
+        elif schema[name].is_float():
             yield Problem(
                 str(case.model_toml), line, f"`categorical` names {name}, which is {schema[name]}",
                 "only text and whole numbers are codes",

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from jobs.authoring.asking import ask_at_terminal, ask_for_rest
 from jobs.authoring.checking import check_job
+from jobs.authoring.planning import plan_of
 from jobs.authoring.warehouse import open_looker
-from jobs.authoring.wishes import Predict, Wish, WishRefused, plan_of
+from jobs.authoring.wishes import Predict, Wish, WishRefused
 from jobs.authoring.writing import require_free, require_name, write_job
 from jobs.project import Project, project_around
 from jobs.settings import read_settings
@@ -40,6 +41,10 @@ class Said:
     horizon_days: int | None
     time_zone: str | None
     key: tuple[str, ...]
+    outcome: str | None
+    outcome_is: str | None
+    outcome_known: str | None
+    group: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +100,8 @@ def _wish(said: Said, *, asks: bool) -> Wish:
         horizon_days=said.horizon_days,
         time_zone=said.time_zone or ("" if asks else "UTC"),
         key=said.key,
+        outcome=said.outcome,
+        outcome_is=said.outcome_is,
+        outcome_known=said.outcome_known,
+        group=said.group,
     )

@@ -28,6 +28,7 @@ _TAKEN = frozenset(
     }
 )
 _WHOLE = {
+    "BOOLEAN": "BOOLEAN",
     "UTINYINT": "SMALLINT", "USMALLINT": "INTEGER", "UINTEGER": "BIGINT",
     **{name: name for name in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")},
 }  # fmt: skip
@@ -58,6 +59,7 @@ class Output:
 
 
 _POLARS = {
+    "BOOLEAN": "pl.Boolean",
     "TINYINT": "pl.Int8",
     "SMALLINT": "pl.Int16",
     "INTEGER": "pl.Int32",

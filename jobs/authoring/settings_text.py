@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jobs.authoring import ahead_text
+from jobs.authoring.ahead import OUTCOMES, AheadPlan, label_name
 from jobs.authoring.naming import LABELS
 from jobs.authoring.wishes import Predict
 from jobs.authoring.words import asked_of, meaning_of
@@ -12,33 +15,77 @@ from jobs.authoring.words import asked_of, meaning_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jobs.authoring.wishes import Plan
+    from jobs.authoring.entities import Plan
+    from jobs.authoring.naming import Output
 
 
 _HALF = 0.45
+_MISSING_MAX = 0.05
 
 
-def job_file(plan: Plan) -> str:
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the TOML files of a job of either kind say."""
+
+    title: str
+    score: str
+    key: tuple[str, ...]
+    tables: Mapping[str, tuple[Output, ...]]
+    never_null: frozenset[str]
+    missing_labels_max: float
+    objective: str
+    categorical: tuple[str, ...] = ()
+
+
+def settings_of(plan: Plan | AheadPlan) -> Settings:
+    """The settings of a new job; of its tables the columns that features read."""
+    clocks = {each.name for each in (plan.event_time, plan.known_time) if each}
+    never_null = frozenset({*clocks, *(each.name for each in plan.key)})
+    if isinstance(plan, AheadPlan):
+        title = ahead_text.asked_of(plan)
+        return Settings(
+            title=title,
+            score=f"probability that the row ends with {plan.outcome.name} = {plan.outcome_is}",
+            key=tuple(each.name for each in plan.key),
+            tables={plan.noun: plan.scored_columns, OUTCOMES: plan.outcome_columns},
+            never_null=never_null | ({plan.outcome_known.name} if plan.outcome_known else set()),
+            missing_labels_max=plan.missing_labels_max,
+            objective="binary",
+            categorical=tuple(label_name(each) for each in plan.groups if each.dtype == "pl.String"),
+        )
+    return Settings(
+        title=asked_of(plan),
+        score=meaning_of(plan),
+        key=(plan.entity.name,),
+        tables={plan.noun: plan.columns},
+        never_null=never_null,
+        missing_labels_max=_MISSING_MAX,
+        objective="binary" if plan.predict is Predict.ANY else "regression",
+    )
+
+
+def job_file(plan: Plan | AheadPlan) -> str:
     """The text of jobs/<job>.toml."""
+    said = settings_of(plan)
+    tables = "".join(f"{name} = 1\n" for name in (*said.tables, LABELS))
+    columns = "".join(_columns(name, each, said.never_null) for name, each in said.tables.items())
     return f"""# The job `{plan.name}`, scored every night with what was known at midnight. Written by `score new`; everything here is
 # yours to change, and `score check {plan.name}` says what does not fit together.
 
-title = {_text(asked_of(plan))}
-score = {_text(meaning_of(plan))}
+title = {_text(said.title)}
+score = {_text(said.score)}
 time_zone = {_text(plan.time_zone)} # whose midnight ends what a night may know
-key = [{_text(plan.entity.name)}] # what is scored
+key = [{", ".join(map(_text, said.key))}] # what is scored
 horizon_days = {plan.horizon_days} # how far the label looks ahead
 label_delay_days = {plan.label_delay_days} # so long after the horizon nearly all of its rows are known
 features = {_text(plan.name)} # features/{plan.name}.py
 
 [sql] # the version of each table: sql/{plan.name}/<table>_v<version>.sql
-{plan.noun} = 1
-{LABELS} = 1
-{_columns(plan)}
+{tables}{columns}
 [training]
 nights = {plan.nights} # at most so many nights before the as-of
 warm_up_days = {plan.windows[-1]} # left out after the first day of history, so that every window is full
-missing_labels_max = 0.05
+missing_labels_max = {said.missing_labels_max}
 
 [scoring]
 unseen_max = 0.1 # share of a night's rows with a text that training did not see
@@ -47,13 +94,11 @@ rows_most = 1.6
 """
 
 
-def _columns(plan: Plan) -> str:
+def _columns(table: str, columns: tuple[Output, ...], never_null: frozenset[str]) -> str:
     """What is expected of each column that may be null, by what the table has now."""
-    never_null = {*(each.name for each in plan.key), plan.event_time.name}
-    never_null |= {plan.known_time.name} if plan.known_time else set()
-    found = "".join(f'{each.name} = "{_policy(each.nulls)}"\n' for each in plan.columns if each.name not in never_null)
+    found = "".join(f'{each.name} = "{_policy(each.nulls)}"\n' for each in columns if each.name not in never_null)
     remark = "# what a night may meet in a column that features read: required, or null allowed up to so much"
-    return f"\n[columns.{plan.noun}] {remark}\n{found}" if found else ""
+    return f"\n[columns.{table}] {remark}\n{found}" if found else ""
 
 
 def _policy(nulls: float) -> str:
@@ -63,16 +108,16 @@ def _policy(nulls: float) -> str:
     return "null allowed" if nulls >= _HALF else f"null allowed up to {int(200 * nulls) + 5} %"
 
 
-def model_file(plan: Plan) -> str:
+def model_file(plan: Plan | AheadPlan) -> str:
     """The text of models/<job>.toml."""
-    objective = "binary" if plan.predict is Predict.ANY else "regression"
+    said = settings_of(plan)
     return f"""# How the model of `{plan.name}` is trained: small and robust, a beginning.
 
-objective = {_text(objective)}
+objective = {_text(said.objective)}
 rounds = 100 # trees
 seed = 1
 validation_nights = {plan.validation_nights} # the last nights, kept out of the model that is measured
-categorical = []
+categorical = [{", ".join(map(_text, said.categorical))}]
 
 [lightgbm]
 learning_rate = 0.05

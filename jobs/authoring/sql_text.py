@@ -11,7 +11,7 @@ from jobs.queries.source import file_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jobs.authoring.wishes import Plan
+    from jobs.authoring.entities import Plan
 
 
 def sql_files(plan: Plan) -> Mapping[str, str]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from jobs.authoring.wishes import Predict
 
 if TYPE_CHECKING:
+    from jobs.authoring.entities import Plan
     from jobs.authoring.naming import Output
-    from jobs.authoring.wishes import Plan
 
 
 def asked_of(plan: Plan) -> str:

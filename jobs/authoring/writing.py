@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from keyword import iskeyword
 from typing import TYPE_CHECKING
 
+from jobs.authoring import ahead_text
+from jobs.authoring.ahead import AheadPlan
 from jobs.authoring.example_text import example_file
 from jobs.authoring.feature_text import feature_file
 from jobs.authoring.settings_text import job_file, model_file, project_files
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from jobs.authoring.wishes import Plan
+    from jobs.authoring.entities import Plan
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
@@ -39,7 +41,7 @@ class JobExists(Exception):
 class Written:
     """What was written, by paths in the folder: the files of the job, and those that made the folder a project."""
 
-    plan: Plan
+    plan: Plan | AheadPlan
     folder: Path
     files: tuple[str, ...]
     project_files: tuple[str, ...]
@@ -73,7 +75,7 @@ def require_free(folder: Path, name: str) -> None:
         )
 
 
-def write_job(folder: Path, plan: Plan) -> Written:
+def write_job(folder: Path, plan: Plan | AheadPlan) -> Written:
     """Write the files of a job, release its SQL, and make the folder a project where it is none.
 
     The job's TOML is written last: until then there is no such job.
@@ -93,14 +95,21 @@ def write_job(folder: Path, plan: Plan) -> Written:
     return Written(plan, folder, (f"jobs/{plan.name}.toml", *files), made)
 
 
-def job_files(plan: Plan) -> Mapping[str, str]:
+def job_files(plan: Plan | AheadPlan) -> Mapping[str, str]:
     """Path to text of everything of a job but its TOML."""
-    sql = {f"sql/{plan.name}/{name}": text for name, text in sql_files(plan).items()}
+    if isinstance(plan, AheadPlan):
+        sql, features, example = (
+            ahead_text.sql_files(plan),
+            ahead_text.feature_file(plan),
+            ahead_text.example_file(plan),
+        )
+    else:
+        sql, features, example = sql_files(plan), feature_file(plan), example_file(plan)
     return {
-        **sql,
-        f"features/{plan.name}.py": feature_file(plan),
+        **{f"sql/{plan.name}/{name}": text for name, text in sql.items()},
+        f"features/{plan.name}.py": features,
         f"models/{plan.name}.toml": model_file(plan),
-        f"tests/test_{plan.name}.py": example_file(plan),
+        f"tests/test_{plan.name}.py": example,
     }
 
 

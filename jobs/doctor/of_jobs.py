@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from features.fitted import declared
 from jobs.definition import job_names, load_job
 from jobs.doctor.checking import Check, NotYet
 from jobs.doctor.of_the_place import OwnerWrong, is_free
@@ -52,6 +53,8 @@ def definition(patient: Patient, name: str) -> str:
     """The job's TOML, its feature module and its parameters can be used."""
     job = load_job(name, patient.project)
     sets = [each.features().FEATURE_SET for each in editions_of(job)]
+    for each, feature_set in zip(editions_of(job), sets, strict=True):
+        declared(getattr(each.features(), "TRANSFORMS", ()), feature_set)
     parameters, features = job.parameters(), sets[0]
     patient.jobs[name] = job
     earlier = f"; earlier: {', '.join(f'version {each.version}' for each in sets[1:])}" if sets[1:] else ""

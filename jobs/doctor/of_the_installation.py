@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from jobs.doctor.checking import Check
-from jobs.environment import lock_file
+from jobs.environment import lock_files
 
 if TYPE_CHECKING:
     from jobs.doctor.checking import Patient
@@ -38,12 +38,26 @@ def packages(patient: Patient, _job: str) -> str:
 
 
 def _locked(project: Project) -> dict[str, tuple[set[str], bool]]:
-    """The locked versions of every package that runs here, and whether we ourselves import it."""
+    """The locked versions of every package that runs here, and whether we ourselves import it.
+
+    A project's lock file counts if it locks us; else the one that we came with.
+    """
+    for content in lock_files(project):
+        locked = _packages(content)
+        ours = next((each for each in locked if each["name"] == "rescore"), None)
+        if ours:
+            return _of(locked, ours)
+    raise InstallationDiffers("there is no lock file with the installed code; install rescore again")
+
+
+def _packages(content: bytes) -> list[dict[str, Any]]:
     try:
-        locked = tomllib.loads(lock_file(project).decode())["package"]
-        [ours] = (each for each in locked if each["name"] == "rescore")
+        return list(tomllib.loads(content.decode())["package"])
     except (ValueError, KeyError):
-        raise InstallationDiffers("there is no lock file with the installed code; install rescore again") from None
+        return []
+
+
+def _of(locked: list[dict[str, Any]], ours: dict[str, Any]) -> dict[str, tuple[set[str], bool]]:
     direct = {each["name"] for each in ours["dependencies"]}
     names = _needed(locked, {*direct, *(each["name"] for more in _optional(ours) for each in more)})
     return {

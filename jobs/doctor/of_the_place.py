@@ -48,7 +48,8 @@ def settings(patient: Patient, _job: str) -> str:
     """The environment variables can be used."""
     found = patient.said = patient.read_settings()
     pinned = f", SCORE_TODAY {found.pinned_today}" if found.pinned_today else ""
-    return f"SCORE_HOME {found.home}, warehouse {found.warehouse}{pinned}"
+    project = f", {found.project}" if found.project.folder else ""
+    return f"SCORE_HOME {found.home}, warehouse {found.warehouse}{project}{pinned}"
 
 
 def home(patient: Patient, _job: str) -> str:
@@ -67,8 +68,23 @@ def home(patient: Patient, _job: str) -> str:
             raise OwnerWrong(f"{folder} cannot be written by {_user(os.geteuid())}; it belongs to {_owner(folder)}")
     patient.place = found
     if not (root / "format.json").exists():
-        return f"{root} is not made yet; the first command that writes makes it"
-    return f"{root} is of a known layout and can be written"
+        return f"{root} is not made yet; the first command that writes makes it{_ignored(patient)}"
+    return f"{root} is of a known layout and can be written{_ignored(patient)}"
+
+
+def _ignored(patient: Patient) -> str:
+    """What to do where git would keep a home that lies in its project."""
+    root, project = patient.settings.home, patient.project.folder
+    if (
+        project is None
+        or root.parent != project
+        or not any((each / ".git").exists() for each in (project, *project.parents))
+    ):
+        return ""
+    path = project / ".gitignore"
+    lines = path.read_text(encoding="utf-8", errors="replace").split() if path.is_file() else []
+    known = {f"{root.name}", f"{root.name}/", f"/{root.name}", f"/{root.name}/"}
+    return "" if known & set(lines) else f"; git would keep it: add {root.name}/ to {path}"
 
 
 def _existing(path: Path) -> Path:

@@ -7,7 +7,6 @@ another here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from jobs.editions import edition_of
 from jobs.evidence.golden import other_environment, side_by_side
 from jobs.exits import failure_of, known_failures
 from jobs.steps.scoring import matching_features
-from jobs.steps.training import calibration_facts, learning_again, training_facts, training_rows
+from jobs.steps.training import calibration_facts, learning_again, trained_nights, training_facts, training_rows
 from jobs.store.registry import read_model_texts, read_version, version_names
 from jobs.store.snapshots import read_snapshot
 from models.parameters import Parameters
@@ -89,8 +88,7 @@ def _difference(job: Job, home: Home, version: ModelVersion, threads: int) -> st
     job = edition_of(job, version)
     matching_features(job, version)
     snapshot = read_snapshot(home, job.name, version.as_of, version.snapshot_digest)
-    first, last = (date.fromisoformat(str(version.training[name])) for name in ("first_night", "last_night"))
-    rows = training_rows(job, home, snapshot, (first, last), Fitted.from_json(version.fitted))
+    rows = training_rows(job, home, snapshot, trained_nights(version.training), Fitted.from_json(version.fitted))
     parameters = Parameters.from_json(version.parameters)
     again = train_again(learning_again(job, rows, parameters), parameters, threads)
     said = [*_rows_differ(version, rows), *_texts_differ(version, kept, again.texts)]

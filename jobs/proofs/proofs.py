@@ -14,19 +14,21 @@ from typing import TYPE_CHECKING
 import polars as pl
 import time_machine
 
+from features.fitted import apply
 from features.purity import findings
 from jobs.evidence.golden import other_environment, require_golden_night, require_golden_rows, side_by_side
 from jobs.project import OURS
+from jobs.proofs.leaks import fitting
 from jobs.proofs.poison import poison_events, poison_knowledge
 from jobs.proofs.trial import DoesNotHold, require_same_frame, require_same_scores, require_same_snapshot
 from jobs.proofs.witness import Task, Testimony, ask, testimony_of_scores
 from jobs.steps.scoring import features_of
-from jobs.steps.training import calibration_facts, learning_again, training_rows
+from jobs.steps.training import calibration_facts, learning_again
 from jobs.store.digest import rows_digest
 from jobs.store.ledger import compare
 from jobs.store.opening import stored_rows
 from jobs.store.registry import read_model_texts
-from jobs.store.snapshots import as_known_on, newest_kept, read_snapshot
+from jobs.store.snapshots import as_known_on, newest_kept
 from jobs.warehouse.addresses import FileAddress, ServerAddress
 from jobs.warehouse.extraction import SourceDiffers
 from models.golden import choose_rows
@@ -199,7 +201,7 @@ def alone(trial: Trial) -> str:
     """An entity that is asked for alone gets what it gets in the whole population."""
     order = ["as_of", *trial.job.key]
     night = trial.night
-    raw = pl.Series("raw", night.raw)
+    raw, seen = pl.Series("raw", night.raw), apply(night.frame, trial.fitted)
     few = choose_rows(night.frame.select(order), order, _LOTTERY, _ALONE)
     half = choose_rows(night.frame.select(order), order, _LOTTERY, night.frame.height // 2 or 1)
     for only in (*few.iter_slices(1), half):
@@ -210,6 +212,7 @@ def alone(trial: Trial) -> str:
         what = f"{only.height} of {night.frame.height} entities alone"
         there = inside.get_column("inside").fill_null(value=False)
         require_same_frame(night.frame.filter(there), frame, what)
+        require_same_frame(seen.filter(there), apply(frame, trial.fitted), f"{what}, as the model sees them")
         require_same_scores(raw.filter(there).to_numpy(), trial.raw(frame), what)
     together = f"{half.height:,} of {night.frame.height:,} together"
     return f"{few.height} entities one by one, and {together}: same rows, same scores"
@@ -256,8 +259,7 @@ def _rewritten(trial: Trial, known: Snapshot) -> str:
 def training(trial: Trial) -> str:
     """Two trainings give the same model, byte for byte."""
     version, job = trial.version, trial.job
-    snapshot = read_snapshot(trial.home, job.name, version.as_of, version.snapshot_digest)
-    rows = training_rows(job, trial.home, snapshot, like=trial.fitted)
+    rows = trial.training_rows
     if rows.fitted.to_json() != version.fitted:
         raise DoesNotHold("what the transforms learn from the kept training rows is not what they learnt")
     parameters = Parameters.from_json(version.parameters)
@@ -295,5 +297,6 @@ PROOFS: tuple[Proof, ...] = (
     Proof("host", "time zone, locale, hash seed, folder", host),
     Proof("clock", "when it runs", clock),
     Proof("parity", "whether a row is trained on or scored", parity),
+    Proof("fitting", "labels of later nights, and the order of training rows, to what is learnt of them", fitting),
     Proof("training", "training twice", training),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,20 +15,22 @@ from jobs.proofs.sources import Source, copy_server, copy_sources, sources_of, u
 from jobs.screen import silent
 from jobs.steps.scoring import build_night, differing_columns, features_of, load_model, raw_scores
 from jobs.steps.snapshots import take_snapshot
+from jobs.steps.training import trained_nights, training_rows
 from jobs.store.batches import column_digests
 from jobs.store.home import open_home
 from jobs.store.opening import in_store, read_tables
+from jobs.store.snapshots import read_snapshot
 from jobs.warehouse.addresses import FileAddress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date
     from pathlib import Path
 
     from jobs.definition import Job
     from jobs.proofs.sources import Change
     from jobs.screen import Tell
     from jobs.settings import Settings
+    from jobs.steps.training import TrainingRows
     from jobs.store.home import Home
     from jobs.store.registry import ModelVersion
     from jobs.store.snapshots import Snapshot
@@ -71,6 +73,7 @@ class Trial:
     sources: tuple[Source, ...] = field(init=False)
     _nights: dict[date, Night] = field(default_factory=dict)
     _later: Snapshot | None = None
+    _rows: TrainingRows | None = None
 
     def __post_init__(self) -> None:
         self.model = load_model(self.home, self.version)
@@ -116,6 +119,15 @@ class Trial:
         if self._later is None:
             self._later = self.take_later(self.settings.warehouse)
         return self._later
+
+    @property
+    def training_rows(self) -> TrainingRows:
+        """What the model was trained on, built again of the kept snapshot, by the transforms that its state names."""
+        if self._rows is None:
+            version, job = self.version, self.job
+            snapshot = read_snapshot(self.home, job.name, version.as_of, version.snapshot_digest)
+            self._rows = training_rows(job, self.home, snapshot, trained_nights(version.training), self.fitted)
+        return self._rows
 
     def take(self, warehouse: Address, as_of: date) -> Snapshot:
         """The night's rows of some warehouse."""

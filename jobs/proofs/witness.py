@@ -23,7 +23,7 @@ from features.fitted import Fitted
 from jobs.definition import load_job
 from jobs.editions import edition_of
 from jobs.exits import failure_of
-from jobs.project import Project
+from jobs.project import Project, place_of
 from jobs.settings import Settings
 from jobs.steps.scoring import build_night, load_model, raw_scores, scores_digest
 from jobs.steps.snapshots import take_snapshot
@@ -125,6 +125,9 @@ def testimony_of_scores(key: tuple[str, ...], frame: pl.DataFrame, raw: Floats) 
 
 def unexpected(error: BaseException) -> str:
     """Kind and innermost place of an exception that no failure stands for; what it says may repeat a row's values."""
+    theirs = place_of(error)
+    if theirs:
+        return f"{type(error).__name__} in {theirs}"
     innermost = traceback.extract_tb(error.__traceback__)[-1:]
     ours = [
         frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(_PACKAGES)

@@ -192,7 +192,12 @@ def _show_version(screen: Screen, home: Home, version: ModelVersion) -> None:
 
     def lines() -> None:
         say(f"model {version.version} of {version.job}, trained on snapshot {version.snapshot_digest}")
-        facts = {**version.training, "features": len(version.features), **version.environment}
+        facts = {
+            **version.training,
+            "features": len(version.features),
+            "transforms": _transforms(version),
+            **version.environment,
+        }
         table(("fact", "value"), list(facts.items()))
         for line in made_of(version):
             say(line)
@@ -204,6 +209,12 @@ def _show_version(screen: Screen, home: Home, version: ModelVersion) -> None:
                 say(f"  {'held  ' if each['held'] else 'BROKEN'}  {each['name']}: {each['detail']}")
 
     screen.show({"model_version": version.version, **version.to_json(), "proofs": proofs}, lines)
+
+
+def _transforms(version: ModelVersion) -> str:
+    from features.fitted import Fitted  # noqa: PLC0415  only here
+
+    return Fitted.from_json(version.fitted).in_words
 
 
 def _show_run(screen: Screen, home: Home, run: Run) -> None:

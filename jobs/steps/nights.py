@@ -14,6 +14,7 @@ from jobs.environment import code, environment, host, lock_sha256, processor
 from jobs.evidence.golden import GoldenNightDiffers, GoldenRowsDiffer, ready
 from jobs.exits import Failure, failure_of, known_failures
 from jobs.kill_points import reach
+from jobs.project import place_of
 from jobs.screen import silent
 from jobs.steps.begun import require_begun
 from jobs.steps.gate import gate_of
@@ -155,15 +156,25 @@ def span(first: date, last: date | None) -> tuple[date, ...]:
 def run_jobs(
     desks: Sequence[Desk], as_of: date | None, wait_s: float = 0.0, *, accept_rows: bool = False
 ) -> list[Outcome]:
-    """The nightly command for several jobs: one that cannot work does not stop the others."""
+    """The nightly command for several jobs: one that cannot work does not stop the others.
+
+    Nor does a bug in the features that somebody's project has for one: it is raised once the others are done.
+    """
     if len(desks) == 1:
         return run_nightly(desks[0], as_of or desks[0].today, wait_s, accept_rows=accept_rows)
     outcomes: list[Outcome] = []
+    bugs: list[Exception] = []
     for desk in desks:
         try:
             outcomes += run_nightly(desk, as_of or desk.today, wait_s, accept_rows=accept_rows)
         except known_failures() as error:
             outcomes.append(Outcome(desk.job.name, as_of or desk.today, "failed", failure=failure_of(error)))
+        except Exception as error:
+            if not place_of(error):
+                raise
+            bugs.append(error)
+    for bug in bugs:
+        raise bug
     return outcomes
 
 

@@ -13,7 +13,7 @@ from features.fitted import Fitted, apply, unseen
 from jobs.availability import columns_met, require_available
 from jobs.store.batches import write_batches
 from jobs.store.digest import rows_digest
-from jobs.store.opening import in_store, scan_tables, stored_rows
+from jobs.store.opening import in_store, nulls_at, scan_tables
 from jobs.store.registry import read_model_texts
 from jobs.store.runs import FEATURES_FILE, SCORES_FILE, RunInputs, run_folder
 from jobs.telling.log import SILENT
@@ -110,12 +110,12 @@ def score_snapshot(
     matching_features(job, version)
     inputs, fitted = run_inputs(job, snapshot, version), Fitted.from_json(version.fitted)
     new = not run_folder(home, inputs).is_dir()
-    met = columns_met(job.columns, snapshot, stored_rows(home))
-    if new and not accept_rows:
-        require_available(job.name, snapshot.as_of, met)
     with log.phase("features") as line:
-        frames = night_batches(job, scan_tables(in_store(home), snapshot), snapshot.as_of)
-        features = write_batches(frames, folder / FEATURES_FILE)
+        tables = scan_tables(in_store(home), snapshot)
+        met = columns_met(job.columns, snapshot, nulls_at(in_store(home)))
+        if new and not accept_rows:
+            require_available(job.name, snapshot.as_of, met)
+        features = write_batches(night_batches(job, tables, snapshot.as_of), folder / FEATURES_FILE)
         line.update(rows=features.rows, bytes=features.seal.size)
     unseen_here = unseen_labels(features, fitted)
     if new:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -28,7 +28,6 @@ from models.training import SINGLE, Learning, TooFewNights, TrainingSet, held_ou
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date
 
     from features.fitted import Fitted
     from features.fitted.declaring import Transform
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from models.training import FittedCalibration, TrainedMember, TrainedModel
 
 LABEL = "label"
+_DAY = timedelta(days=1)
 
 
 class LabelsMissing(Exception):
@@ -52,6 +52,25 @@ class LabelsMissing(Exception):
 
 class NightsMissing(Exception):
     """There is no night to train on: too little history, or nothing matured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nights:
+    """Nights to train on: the last, and each that lies some times `every` days before it, down to the first."""
+
+    first: date
+    last: date
+    every: int = 1
+
+    def each(self) -> list[date]:
+        """All of them, oldest first."""
+        count = (self.last - self.first).days // self.every
+        return [self.last - timedelta(days=self.every * n) for n in range(count, -1, -1)]
+
+
+def nights_of(first: date, last: date, every: int) -> Nights:
+    """The last night, and as many before it as there are from `first` on."""
+    return Nights(last - (last - first) // (every * _DAY) * every * _DAY, last, every)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +85,7 @@ class TrainingRows:
     built: pl.DataFrame
     label: pl.Series
     fitted: Fitted
-    first_night: date
-    last_night: date
+    of: Nights
     nights: int
     missing_labels: int
 
@@ -148,16 +166,16 @@ def training_rows(
     job: Job,
     home: Home,
     snapshot: Snapshot,
-    nights: tuple[date, date] | None = None,
+    nights: Nights | None = None,
     like: Fitted | None = None,
 ) -> TrainingRows:
-    """Features with labels of the nights from first to last, and what the transforms learnt of them.
+    """Features with labels of some nights, and what the transforms learnt of them.
 
-    Without `nights`: of all that matured. With `like`: by the transforms that this state was learnt by, whatever the
-    feature module declares today.
+    Without `nights`: of those that matured, as the job declares. With `like`: by the transforms that this state was
+    learnt by, whatever the feature module declares today.
     """
-    first, last = nights or training_nights(job, snapshot)
-    cutoffs = [job.cutoff(first + timedelta(days=n)) for n in range((last - first).days + 1)]
+    nights = nights or nights_of(*training_nights(job, snapshot), job.training.every_nights)
+    cutoffs = [job.cutoff(night) for night in nights.each()]
     tables = read_tables(in_store(home), snapshot)
     module = job.features()
     frame = features_of(job, tables, cutoffs)
@@ -168,19 +186,20 @@ def training_rows(
     missing = labelled.get_column(LABEL).null_count()
     if missing > job.training.missing_labels_max * labelled.height:
         raise LabelsMissing(
-            f"{missing} of {labelled.height} rows of the nights {first} to {last} have no known outcome; "
-            f"{job.training.missing_labels_max:.1%} may. Has the warehouse stopped to receive them?"
+            f"{missing} of {labelled.height} rows of the nights {nights.first} to {nights.last} have no known "
+            f"outcome; {job.training.missing_labels_max:.1%} may. Has the warehouse stopped to receive them?"
         )
     known = labelled.filter(pl.col(LABEL).is_not_null())
     built, label = known.drop(LABEL), known.get_column(LABEL)
-    fitted = _fit(job, built, label, like)
+    fitted = fit_rows(job, built, label, like)
     count = known.get_column("as_of").n_unique()
-    return TrainingRows(_applied(built, label, fitted), built, label, fitted, first, last, count, missing)
+    return TrainingRows(_applied(built, label, fitted), built, label, fitted, nights, count, missing)
 
 
 def transforms_of(job: Job) -> tuple[Transform, ...]:
     """The transforms that the job's feature module declares."""
-    return tuple(getattr(job.features(), "TRANSFORMS", ()))
+    found: tuple[Transform, ...] = getattr(job.features(), "TRANSFORMS", ())
+    return found
 
 
 def learning(job: Job, rows: TrainingRows, validation_nights: int) -> Learning:
@@ -200,7 +219,7 @@ def learning(job: Job, rows: TrainingRows, validation_nights: int) -> Learning:
             "(`validation_nights`). Train as of a later date, or validate on fewer."
         )
     built, label = rows.built.filter(matured), rows.label.filter(matured)
-    fitted = _fit(job, built, label, rows.fitted)
+    fitted = fit_rows(job, built, label, rows.fitted)
     early = _applied(built, label, fitted)
     last = _applied(rows.built.filter(late), rows.label.filter(late), fitted)
     return Learning(training_set(job, rows.frame), training_set(job, early), training_set(job, last))
@@ -213,7 +232,8 @@ def learning_again(job: Job, rows: TrainingRows, parameters: Parameters) -> Lear
     return Learning(training_set(job, rows.frame))
 
 
-def _fit(job: Job, built: pl.DataFrame, label: pl.Series, like: Fitted | None) -> Fitted:
+def fit_rows(job: Job, built: pl.DataFrame, label: pl.Series, like: Fitted | None) -> Fitted:
+    """What the job's transforms learn of some rows; with `like`: the transforms that this state was learnt by."""
     days = None if like is None else like.matures_days
     return fit(
         built,
@@ -232,12 +252,19 @@ def _applied(built: pl.DataFrame, label: pl.Series, fitted: Fitted) -> pl.DataFr
 def training_facts(rows: TrainingRows) -> dict[str, Json]:
     """What a version's manifest says of its training rows."""
     return {
-        "first_night": rows.first_night.isoformat(),
-        "last_night": rows.last_night.isoformat(),
+        "first_night": rows.of.first.isoformat(),
+        "last_night": rows.of.last.isoformat(),
         "missing_labels": rows.missing_labels,
         "nights": rows.nights,
         "rows": rows.frame.height,
+        **({"every_nights": rows.of.every} if rows.of.every > 1 else {}),
     }
+
+
+def trained_nights(facts: Mapping[str, Json]) -> Nights:
+    """The nights that a version's manifest says it was trained on."""
+    first, last = (date.fromisoformat(str(facts[name])) for name in ("first_night", "last_night"))
+    return Nights(first, last, int(str(facts.get("every_nights", 1))))
 
 
 def calibration_facts(calibration: FittedCalibration | None) -> dict[str, Json] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 
 type Locate = Callable[[str], Path]
+type CountNulls = Callable[[TableSnapshot, Sequence[Partition], Sequence[str]], tuple[int, dict[str, int]]]
 
 
 def in_store(home: Home) -> Locate:
@@ -70,6 +72,17 @@ def _scan(locate: Locate, table: TableSnapshot) -> pl.LazyFrame:
         return _no_rows(table).lazy()
     paths = [locate(part.digest) for part in table.partitions]
     return pl.scan_parquet(paths, glob=False, hive_partitioning=False)
+
+
+def nulls_at(locate: Locate) -> CountNulls:
+    """How rows, and nulls of some columns, are counted in some partitions; whoever asks has checked their seals."""
+
+    def count(table: TableSnapshot, parts: Sequence[Partition], names: Sequence[str]) -> tuple[int, dict[str, int]]:
+        rows = _scan(locate, replace(table, partitions=tuple(parts)))
+        nulls = rows.select(pl.col(name).null_count() for name in names).collect()
+        return sum(part.rows for part in parts), nulls.row(0, named=True)
+
+    return count
 
 
 def rows_at(locate: Locate) -> ReadRows:

@@ -56,6 +56,22 @@ def test_every_entry_is_read() -> None:
     assert job.features().KEY
 
 
+def test_what_a_person_calls_it_and_which_nights_are_trained_on_may_be_said() -> None:
+    """Of a label by its two meanings, of an amount by its unit; left out: rows, every night."""
+    text = TOML.replace("warm_up_days", "every_nights = 5\nwarm_up_days")
+    labelled = parse(f'{text}\n[words]\nthings = "flights"\nhappened = ["fine", "late"]\n')
+    amount = parse(f'{TOML}\n[words]\nunit = "minutes"\n')
+
+    assert (labelled.training.every_nights, amount.training.every_nights) == (5, 1)
+    assert (labelled.words.things, amount.words.things) == ("flights", "rows")
+    assert [labelled.words.said(each) for each in (0, 1, None)] == ["fine", "late", "not known yet"]
+    assert [amount.words.said(each) for each in (0, 17, None)] == ["0 minutes", "17 minutes", "not known yet"]
+    assert parse(TOML).words.said(3) == "3"
+    for wrong in ('happened = ["late"]', 'happened = ["a", "b", "c"]', "happened = 3", 'colour = "red"', 'unit = " "'):
+        with pytest.raises(JobRefused, match=r"words\.(happened|colour|unit)"):
+            parse(f"{TOML}\n[words]\n{wrong}\n")
+
+
 def test_how_far_row_counts_may_be_from_the_usual_has_a_default_and_may_be_switched_off() -> None:
     assert parse(TOML).scoring == Scoring(0.1, rows_least=0.6, rows_most=1.6)
     assert parse(TOML + "rows_least = 0\nrows_most = inf\n").scoring == Scoring(0.1, 0.0, float("inf"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import py_compile
 import sys
 from typing import TYPE_CHECKING
 
@@ -74,12 +76,19 @@ def test_two_projects_in_one_process_do_not_meet(tmp_path: Path) -> None:
     assert [load_features(each, "orders").NAME for each in both] == ["one", "two"]
 
 
-def test_no_cache_stands_for_the_source(project: Project) -> None:
-    """A cache is told by second and size; this module is neither read from one nor leaves one."""
-    write(project, orders=MODULE)
-    load_features(project, "orders")
+def test_no_cache_stands_for_the_source(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache is told by second and size; a module is read from none, and leaves none."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    write(project, orders=f"{MODULE}DAYS = 7\n", other=MODULE)
+    path = project.features / "orders.py"
+    py_compile.compile(str(path))
+    second = path.stat().st_mtime
+    write(project, orders=f"{MODULE}DAYS = 8\n")
+    os.utime(path, (second, second))
 
-    assert [path.name for path in project.features.rglob("*")] == ["orders.py"]
+    assert load_features(project, "orders").DAYS == 8
+    load_features(project, "other")
+    assert list(project.features.rglob("other*")) == [project.features / "other.py"]
 
 
 def test_a_module_that_is_not_there_is_nothing(project: Project) -> None:

@@ -158,6 +158,7 @@ def test_the_code_on_record_covers_the_modules_and_the_tomls_of_a_project(tmp_pa
         assert [key for key in after if after[key] != before[key]] == [f"project_{room}"]
         before = after
     (tmp_path / "p" / "features" / "notes.txt").write_text("no code")
+    (tmp_path / "p" / "features" / ".#mine.py").symlink_to("an editor's lock, which names nobody's file")
     assert code(there) == before
     assert (host(there)["project"], "project" in host(OURS)) == (str(tmp_path / "p"), False)
 
@@ -190,6 +191,13 @@ def test_an_empty_project_option_is_refused_and_never_our_own_jobs(world: World)
 
     assert done.code == 2
     assert "names no folder" in done.err
+
+
+def test_a_project_that_is_named_after_the_command_is_told_where_to_stand(world: World, tmp_path: Path) -> None:
+    done = world.run("runs", "--project", str(tmp_path))
+
+    assert done.code == 2
+    assert "it stands before the command: score --project DIR COMMAND" in done.err
 
 
 def test_the_demonstration_is_not_mixed_into_a_project(world: World, tmp_path: Path) -> None:

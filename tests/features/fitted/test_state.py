@@ -199,6 +199,13 @@ def test_a_transform_for_columns_that_it_cannot_change_is_refused(transforms: tu
         declared(transforms, set_of(FRAME))
 
 
+@pytest.mark.parametrize(("found", "kind"), [(MedianImputation(("wind",)), "MedianImputation"), (("wind",), "str")])
+def test_what_is_no_tuple_of_transforms_is_refused(found: object, kind: str) -> None:
+    """A comma is soon forgotten."""
+    with pytest.raises(TransformRefused, match=f"is a tuple of transforms of features.fitted, and here is a {kind}"):
+        declared(found, set_of(FRAME))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("kind", "given", "said"),
     [

@@ -186,6 +186,28 @@ def test_categories_that_are_no_features_or_fractions_are_told(project: Shop) ->
     assert "names channel, which is no feature" in found(project, MODEL, line_of(project, MODEL, "categorical"))
 
 
+TRANSFORMS = """from features.fitted import {kind}
+
+TRANSFORMS = ({kind}(("{column}",)),)
+
+
+def build_features("""
+
+
+def test_transforms_of_what_is_no_feature_are_told(project: Shop) -> None:
+    project.edit(MODULE, ("def build_features(", TRANSFORMS.format(kind="MedianImputation", column="channel")))
+
+    line = line_of(project, MODULE, "TRANSFORMS = ")
+    assert "median imputation is declared for channel, which repeat_orders has not" in found(project, MODULE, line)
+
+
+def test_a_feature_that_a_transform_adds_may_be_a_category(project: Shop) -> None:
+    project.edit(MODULE, ("def build_features(", TRANSFORMS.format(kind="MissingIndicator", column="days_since_last")))
+    project.edit(MODEL, ("categorical = []", 'categorical = ["days_since_last_missing"]'))
+
+    assert project.problems() == []
+
+
 def test_nights_too_few_for_their_validation_are_told(project: Shop) -> None:
     project.edit(JOB, ("nights = 365", "nights = 58"))
 

@@ -14,8 +14,9 @@ import duckdb
 import pytest
 
 from jobs.authoring.asking import ask_for_rest
+from jobs.authoring.planning import plan_of
 from jobs.authoring.warehouse import open_looker
-from jobs.authoring.wishes import Predict, Wish, WishRefused, plan_of
+from jobs.authoring.wishes import Predict, Wish, WishRefused
 from jobs.cli import call
 from jobs.warehouse.addresses import FileAddress
 from tests.jobs.authoring.conftest import OPTIONS
@@ -23,7 +24,7 @@ from tests.jobs.authoring.conftest import OPTIONS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jobs.authoring.wishes import Plan
+    from jobs.authoring.entities import Plan
     from tests.jobs.authoring.conftest import Shop
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,6 +48,24 @@ CORRECTED = """
     FROM generate_series(2, 9001) AS series(n)
 """
 
+APPOINTMENTS = """
+    CREATE TABLE appointments AS
+    SELECT
+        n AS appointment_id,
+        'clinic ' || n % 5 AS clinic,
+        n % 3 AS "group",
+        TIMESTAMPTZ '2024-01-01 08:00:00+00' + to_days(CAST(n % 200 AS INTEGER)) + to_minutes(n % 500) AS starts_at,
+        starts_at - to_hours(30 + n % 200) AS booked_at,
+        CASE WHEN starts_at >= '2024-07-01 00:00:00+00' THEN NULL WHEN n * 7 % 10 < n % 5 THEN 'missed' ELSE 'seen' END
+            AS status,
+        CASE WHEN status IS NOT NULL THEN starts_at + to_hours(1 + n % 40) END AS closed_at
+    FROM generate_series(1, 8000) AS series(n)
+"""
+AHEAD = (
+    "--table", "appointments", "--event-time", "starts_at", "--known-time", "booked_at", "--predict", "outcome",
+    "--outcome", "status",
+)  # fmt: skip
+
 
 def plan_for(path: Path, wish: Wish) -> Plan:
     with open_looker(FileAddress(path)) as looker:
@@ -60,6 +79,7 @@ def other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with duckdb.connect(str(path)) as con:
         con.execute(VISITS)
         con.execute(CORRECTED)
+        con.execute(APPOINTMENTS)
         con.execute('CREATE TABLE "odd name" AS SELECT *, depot_no AS "depot no" FROM shipments')
         con.execute("CREATE TABLE twice AS SELECT 1 AS a, TIMESTAMPTZ '2024-01-01' AS at FROM generate_series(1, 9)")
     monkeypatch.setenv("SCORE_WAREHOUSE", f"duckdb:///{path}")
@@ -122,6 +142,33 @@ def test_further_rows_of_one_key_are_read_as_corrections(
     assert "label_delay_days = 2" in (folder / "jobs/depots.toml").read_text(encoding="utf-8")
     [verdict] = run_night(folder, "depots", "2024-06-30", capfd)
     assert verdict["identical"]
+
+
+@pytest.mark.parametrize(("horizon", "closed"), [("1", "closed_at"), ("3", "none")])
+def test_rows_that_lie_ahead_are_scored_for_what_will_become_of_them(
+    tmp_path: Path, other: Path, capfd: pytest.CaptureFixture[str], horizon: str, closed: str
+) -> None:
+    """Appointments of the coming days, by what became of past ones; their outcome is never read ahead."""
+    folder = tmp_path / "clinic"
+    assert other.is_file()
+    more = ("--outcome-is", "missed", "--outcome-known", closed, "--horizon-days", horizon)
+    made(folder, "missed_ahead", *AHEAD, *more)
+    population = (folder / "sql/missed_ahead/appointments_v1.sql").read_text(encoding="utf-8")
+
+    assert "-- role: population" in population
+    assert "status" not in population
+    assert 'categorical = ["clinic_code"]' in (folder / "models/missed_ahead.toml").read_text(encoding="utf-8")
+    [verdict] = run_night(folder, "missed_ahead", "2024-06-20", capfd)
+    assert verdict["identical"]
+
+
+def test_a_value_that_no_outcome_has_is_refused(tmp_path: Path, other: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert other.is_file()
+
+    assert call(["--project", str(tmp_path / "p"), "new", "gone", *AHEAD, "--horizon-days", "1"]) == 2
+    assert "no row of appointments has 'true' in status; name another value" in capfd.readouterr().err
+    assert call(["--project", str(tmp_path / "p"), "new", "gone", *AHEAD[:-2]]) == 2
+    assert "needs also --outcome COLUMN (status, " in capfd.readouterr().err
 
 
 def test_what_was_not_said_is_one_line_with_what_the_warehouse_has(
@@ -247,7 +294,7 @@ def test_a_person_is_asked_for_what_was_not_said_and_for_nothing_else(shop: Path
     with open_looker(FileAddress(shop)) as looker:
         every = ask_for_rest(
             Wish("spent", time_zone=""), looker,
-            answers("orders", "customer_id", "ordered_at", "recorded_at", "sum", "amount", "", "Europe/Berlin"),
+            answers("orders", "sum", "customer_id", "ordered_at", "recorded_at", "amount", "", "Europe/Berlin"),
         )  # fmt: skip
         plan = plan_of(every, looker)
         wish = Wish("spent", "orders", "customer_id", "ordered_at", "none", Predict.ANY, None, 7)

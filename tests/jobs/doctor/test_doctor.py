@@ -22,7 +22,7 @@ from jobs.definition import JobRefused, job_names
 from jobs.doctor.checking import Diagnosis, Finding
 from jobs.doctor.examining import examine
 from jobs.doctor.telling import show_diagnosis
-from jobs.environment import lock_file
+from jobs.environment import lock_files
 from jobs.evidence import golden
 from jobs.project import OURS
 from jobs.screen import Screen, entries, silent
@@ -155,12 +155,13 @@ def another_package(_world: World, patch: pytest.MonkeyPatch) -> None:
 
 def missing_package(_world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        "jobs.doctor.of_the_installation.lock_file", lambda of: lock_file(of).replace(b'"pytz"', b'"no-such-package"')
+        "jobs.doctor.of_the_installation.lock_files",
+        lambda of: [each.replace(b'"pytz"', b'"no-such-package"') for each in lock_files(of)],
     )
 
 
 def no_lock_file(_world: World, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("jobs.doctor.of_the_installation.lock_file", lambda _: b"")
+    patch.setattr("jobs.doctor.of_the_installation.lock_files", lambda _: [])
 
 
 def edited_sql(world: World, patch: pytest.MonkeyPatch) -> None:

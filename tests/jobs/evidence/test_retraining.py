@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from datetime import date
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from features.fitted import Codes, Fitted, State
 from jobs.evidence import golden, retraining
 from jobs.evidence.retraining import retrain_version
+from jobs.steps.training import nights_of, trained_nights
 from jobs.store.home import Home
 from jobs.store.registry import version_names
 from tests.jobs.evidence.tampering import JOB, flip, forge_version, one_ulp_more
@@ -131,3 +134,15 @@ def test_a_damaged_training_snapshot_is_damage(world: World) -> None:
     result = world.run("verify", "--retrain")
     assert result.code == 80
     assert str(manifest) in result.err
+
+
+@pytest.mark.parametrize(("every", "expected"), [(1, 12), (5, 3), (11, 2), (12, 1)])
+def test_of_every_so_many_nights_the_last_is_trained_on(every: int, expected: int) -> None:
+    """Counted back from the last that matured; a manifest says enough to find them again."""
+    nights = nights_of(date(2013, 8, 13), date(2013, 8, 24), every)
+    kept = {"first_night": str(nights.first), "last_night": str(nights.last), "every_nights": every}
+
+    assert len(nights.each()) == expected
+    assert (nights.each()[0], nights.each()[-1]) == (nights.first, date(2013, 8, 24))
+    assert {(b - a).days for a, b in pairwise(nights.each())} <= {every}
+    assert trained_nights(kept) == nights

@@ -25,20 +25,29 @@ class Defect:
     new: str
     caught_by: str
     also: tuple[tuple[str, str], ...] = ()
+    beside: tuple[tuple[str, str, str], ...] = ()
+    """Path, old and new text of other files: what the job must declare for the defect to matter."""
 
     def seed(self, tree: Path) -> None:
         """Put the defect into a copy of the source tree."""
-        path = tree / self.path
-        text = path.read_text(encoding="utf-8")
-        for old, new in ((self.old, self.new), *self.also):
-            assert text.count(old) == 1, f"{self.path} has {text.count(old)} times: {old}"
-            text = text.replace(old, new)
-        path.write_text(text, encoding="utf-8")
+        here = ((self.path, old, new) for old, new in ((self.old, self.new), *self.also))
+        for name, old, new in (*here, *self.beside):
+            path = tree / name
+            text = path.read_text(encoding="utf-8")
+            assert text.count(old) == 1, f"{name} has {text.count(old)} times: {old}"
+            path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 _DEST_LON = 'dest_lon_deg=scaled("lon_micro_deg", 1_000_000)'
 _WEEKDAY = 'weekday=pl.col("as_of").dt.weekday().cast(pl.Int32)'
 _SEATS = 'plane_seats="seats"'
+
+
+def _declaring(transform: str) -> tuple[tuple[str, str, str], ...]:
+    """The job with one more transform."""
+    declared = f"from features import fitted\n\nTRANSFORMS = (fitted.{transform},)\n\n\ndef build_features("
+    return ((FEATURES, "def build_features(", declared),)
+
 
 DEFECTS: tuple[Defect, ...] = (
     Defect(
@@ -168,6 +177,47 @@ DEFECTS: tuple[Defect, ...] = (
         'state.transform.learn(name, night) if state.transform.kind == "codes" else learnt '
         "for name, learnt in state.by_column.items()))\n",
         "alone",
+    ),
+    Defect(
+        "a target encoding that sees its own night and those that have not matured",
+        "features/fitted/targets.py",
+        'visible = pl.col("as_of").dt.offset_by(f"{days}d")',
+        'visible = pl.col("as_of")',
+        "fitting",
+        beside=_declaring('TargetEncoding(("dest_code",))'),
+    ),
+    Defect(
+        "a target encoding of all training rows",
+        "features/fitted/targets.py",
+        "seen = pairs.join_asof(every,",
+        'seen = pairs.with_columns(as_of=pl.lit(every["as_of"].max())).join_asof(every,',
+        "fitting",
+        also=(('found = seen.select("as_of",', 'found = seen.select(pairs["as_of"],'),),
+        beside=_declaring('TargetEncoding(("dest_code",))'),
+    ),
+    Defect(
+        "transforms that are validated with what they learnt of all nights",
+        "jobs/steps/training.py",
+        "    fitted = fit_rows(job, built, label, rows.fitted)\n    early",
+        "    fitted = rows.fitted\n    early",
+        "fitting",
+        beside=_declaring('MedianImputation(("temp_f",))'),
+    ),
+    Defect(
+        "a gap filled with a mean of floats",
+        "features/fitted/filling.py",
+        "return at_share(values, _HALF)",
+        "return training.rows[name].mean()",
+        "fitting",
+        beside=_declaring('MedianImputation(("wind_gust_mph",))'),
+    ),
+    Defect(
+        "a value drawn by the position of the row",
+        "features/fitted/sampling.py",
+        "place = drawn(of_rows, key, self.seed, name) % ends[-1]",
+        "place = pl.int_range(of_rows.height, dtype=pl.UInt64, eager=True) % ends[-1]",
+        "alone",
+        beside=_declaring('RandomSampleImputation(("wind_gust_mph",), 7)'),
     ),
     Defect(
         "a gap filled with the median of the night",

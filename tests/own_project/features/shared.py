@@ -1,0 +1,6 @@
+"""What the modules of this project share."""
+
+from __future__ import annotations
+
+ZONE = "Europe/Lisbon"
+DAYS = (7, 28)
