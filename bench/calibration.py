@@ -136,9 +136,9 @@ def _words(versions: dict[str, ModelVersion], measured: dict[str, Quality]) -> s
     pooled = blocks["fitted"]
     count = len(pooled["blocks"]) if isinstance(pooled, dict) and isinstance(pooled["blocks"], list) else 0
     return (
-        f"{found.rows:,} flights, {found.positives / found.rows:.1%} of them late or cancelled; in the nights before "
-        f"August {found.base_rate:.1%} were, in the {fitted['rows']:,} flights of {fitted['first_night']} to "
-        f"{fitted['last_night']}, by which was calibrated, {share:.1%}. Isotonic found {count} blocks; Platt's line is "
+        f"{found.rows:,} flights, {found.positives / found.rows:.1%} of them late or cancelled; of the "
+        f"{fitted['rows']:,} flights of {fitted['first_night']} to {fitted['last_night']}, by which was calibrated, "
+        f"{share:.1%}, and of those before {found.base_rate:.1%}. Isotonic found {count} blocks; Platt's line is "
         f"{slope:.3f} * raw {'+' if offset >= 0 else '-'} {abs(offset):.3f}."
     )
 

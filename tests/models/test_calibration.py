@@ -60,7 +60,8 @@ def scores(calibration: Calibration, raw: Floats) -> Floats:
 def test_the_order_of_rows_does_not_matter(asked: Asked, rows: list[tuple[float, bool]], data: st.DataObject) -> None:
     found = fitted(asked, rows)
 
-    assert fit_calibration(asked, *arrays(data.draw(st.permutations(rows)))) == found
+    other = fit_calibration(asked, *arrays(data.draw(st.permutations(rows))))
+    assert json.dumps(other.to_json()) == json.dumps(found.to_json())  # -0.0 is not 0.0 there
 
 
 @pytest.mark.parametrize("asked", WAYS, ids=str)

@@ -66,6 +66,17 @@ def test_parameters_without_members_say_nothing_of_them() -> None:
     assert Parameters.from_json(read.to_json()) == read
 
 
+@pytest.mark.parametrize("objective", ["binary", "huber"])
+def test_parameters_that_were_fixed_to_other_values_are_not_trained_by_again(objective: str) -> None:
+    """What is fixed depends on the objective: row by row, or column by column."""
+    read = parse_parameters(TOP.replace("binary", objective), "late.toml")
+    kept = read.to_json()
+
+    assert Parameters.from_json(kept) == read
+    with pytest.raises(ParametersRefused, match="were fixed to other values then"):
+        Parameters.from_json({**kept, "repeatable": {**read.repeatable(), "force_row_wise": objective == "huber"}})
+
+
 @pytest.mark.parametrize(
     "calibration", ["", '[calibration]\nmethod = "platt"\n', '[calibration]\nmethod = "isotonic"\nbetween = "step"\n']
 )
