@@ -121,9 +121,14 @@ def read_policy(said: object) -> Policy:
 def undeclared(queries: Sequence[Query], columns: Columns) -> Iterator[tuple[Query, str]]:
     """Each column that features may read and nobody has said anything of; key and clocks are never null."""
     for query in queries:
-        if query.declaration.role is not Role.LABELS:
+        if _is_read(query):
             named = columns.declared.get(query.table, {})
             yield from ((query, name) for name in declarable(query) if name not in named)
+
+
+def _is_read(query: Query) -> bool:
+    """Whether features may read the table; labels are not there in production."""
+    return query.declaration.role is not Role.LABELS
 
 
 def declarable(query: Query) -> list[str]:
@@ -133,10 +138,13 @@ def declarable(query: Query) -> list[str]:
 
 
 def unknown(queries: Sequence[Query], columns: Columns) -> Iterator[str]:
-    """Each declared column that no table has, or that is never null anyway, as `table.column`."""
-    there = {query.table: declarable(query) for query in queries if query.declaration.role is not Role.LABELS}
+    """Each declared column that no table has, or that is never null anyway, as `table.column`.
+
+    A table may be there in several versions, those of all editions.
+    """
+    there = {(query.table, name) for query in queries if _is_read(query) for name in declarable(query)}
     for table, named in columns.declared.items():
-        yield from (f"{table}.{name}" for name in named if name not in there.get(table, ()))
+        yield from (f"{table}.{name}" for name in named if (table, name) not in there)
 
 
 def require_declared(job: str, queries: Sequence[Query], columns: Columns) -> None:

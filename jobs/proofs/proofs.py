@@ -113,6 +113,8 @@ def future_events(trial: Trial) -> str:
 
 def future_knowledge(trial: Trial) -> str:
     """What becomes known at or after the cutoff changes nothing."""
+    if not any(query.declaration.known_time for query in trial.job.queries()):
+        return "no table says when its rows became known: there is nothing to poison, and nothing is claimed"
     return _poisoned(trial, poison_knowledge, "what becomes known from the cutoff on is nonsense")
 
 

@@ -119,6 +119,16 @@ def test_the_demo_job_declares_every_column_that_its_features_may_read_and_no_ot
     assert list(unknown(job.queries(), job.columns)) == []
 
 
+def test_a_column_of_a_later_version_of_a_table_is_known_beside_the_version_before() -> None:
+    """Of two editions, in either order: one has `tailnum`, the other has not."""
+    outcomes = next(query for query in load_job(JOB).queries() if query.table == "outcomes")
+    without = replace(outcomes, columns=tuple(each for each in outcomes.columns if each.name != "tailnum"))
+    columns = Columns({"outcomes": {"tailnum": "null allowed", "tail": "null allowed"}})
+
+    for both in ([outcomes, without], [without, outcomes]):
+        assert list(unknown(both, columns)) == ["outcomes.tail"]
+
+
 def test_nulls_beyond_what_is_declared_stop_the_night_and_nothing_is_published(world: World) -> None:
     """Half of the planes may be unknown; all of those that became known on this night are."""
     world.sql(f"UPDATE flight_outcomes SET tailnum = NULL WHERE {NEW_ROWS}")
