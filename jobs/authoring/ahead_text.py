@@ -107,7 +107,8 @@ KEY = ({_tuple(each.name for each in plan.key)})  # what tells one row of {plan.
 COUNTS = {plan.outcome_is}  # the {plan.outcome.name} that the label is about
 
 # Every figure of every group over every window of days before the night is a feature.
-# Here is where most features are added. Then give FEATURE_SET a new version, and train again.
+# Here is where most features are added. Then give FEATURE_SET a new version, and train again; a champion goes on scoring
+# with the module of before, under [[earlier]] in jobs/{plan.name}.toml.
 TRAILING = Trailing(
     groups=(
         Group("all", ("everything",), "of all {plan.noun}"),

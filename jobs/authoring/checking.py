@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobs.authoring.case import Case
+from jobs.authoring.looks_at_champion import look_at_champion
 from jobs.authoring.looks_at_features import categories, empty, members, module, source, transforms, windows
 from jobs.authoring.looks_at_files import columns, definition, nights, parameters, queries, releases, roles
 from jobs.authoring.looks_at_rows import look_at_rows
@@ -66,5 +67,5 @@ def check_job(project: Project, name: str, settings: Settings, as_of: date | Non
     for each, looks in (*((each, LOOKS_AT_EARLIER) for each in case.earlier), (case, LOOKS)):
         for look in looks:
             found |= set(look(each))
-    unseen = tuple(look_at_rows(case, settings, as_of, found))
+    unseen = (*look_at_champion(case, settings, as_of, found), *look_at_rows(case, settings, as_of, found))
     return Checked(name, tuple(sorted(found)), unseen, tuple(case.said))

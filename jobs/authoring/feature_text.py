@@ -65,7 +65,8 @@ def _trailing(plan: Plan) -> str:
 '''
     return f'''# Every figure of every group over every window of days before the night is a feature, so the first is
 # {plan.entity.name}_{plan.noun}_{plan.windows[0]}d.
-# Here is where most features are added. Then give FEATURE_SET a new version, and train again.
+# Here is where most features are added. Then give FEATURE_SET a new version, and train again; a champion goes on scoring
+# with the module of before, under [[earlier]] in jobs/{plan.name}.toml.
 TRAILING = Trailing(
     groups=(Group("{plan.entity.name}", ("{plan.entity.name}",), "of the {plan.entity.name}"),),
     figures=(

@@ -125,7 +125,7 @@ def module(case: Case) -> Iterator[Problem]:
         return
     if case.job.key != case.module.KEY:
         yield Problem(
-            str(path), _line_of_name(path, "KEY"), f"KEY is {_listed(case.module.KEY)}, and `key` in "
+            str(path), line_of_name(path, "KEY"), f"KEY is {_listed(case.module.KEY)}, and `key` in "
             f"{case.toml.name} is {_listed(case.job.key)}", "write the same columns in the same order in both",
         )  # fmt: skip
     case.said.append(f"{len(case.module.FEATURE_SET.names)} features")
@@ -140,7 +140,7 @@ def windows(case: Case) -> Iterator[Problem]:
     lookback = max((query.declaration.lookback_days or 0 for query in case.queries.values()), default=0)
     for name, value in vars(case.module).items():
         longest = max(value.days) if isinstance(value, Trailing) and value.days else 0
-        line = _line_of_name(case.module_file, name)
+        line = line_of_name(case.module_file, name)
         if longest > lookback:
             yield Problem(
                 str(case.module_file), line, f"a window of {name} is {longest} days, and the SQL looks back {lookback}",
@@ -194,7 +194,7 @@ def _labelled(case: Case, offered: FeatureModule, job: Job, tables: Mapping[str,
     except Exception as error:  # noqa: BLE001  as above
         yield _of_tables(error, case, "labels")
         return
-    line, wanted = _line_of_name(case.module_file, "labels"), ["as_of", *job.key, _LABEL]
+    line, wanted = line_of_name(case.module_file, "labels"), ["as_of", *job.key, _LABEL]
     if frame.columns != wanted:
         yield Problem(
             str(case.module_file), line, f"labels gives the columns {', '.join(frame.columns)}",
@@ -215,7 +215,7 @@ def _labelled(case: Case, offered: FeatureModule, job: Job, tables: Mapping[str,
 def _rows_of_nothing(case: Case, frame: pl.DataFrame, function: str) -> Iterator[Problem]:
     if frame.height:
         yield Problem(
-            str(case.module_file), _line_of_name(case.module_file, function),
+            str(case.module_file), line_of_name(case.module_file, function),
             f"{function} makes {frame.height} rows of tables without rows", "every row stands for an entity of a table",
         )  # fmt: skip
 
@@ -225,7 +225,7 @@ def _of_tables(error: Exception, case: Case, function: str) -> Problem:
     import polars as pl  # noqa: PLC0415  as above
 
     path = case.module_file
-    line = _line_of_error(error, path) or _line_of_name(path, function)
+    line = _line_of_error(error, path) or line_of_name(path, function)
     if isinstance(error, KeyError) and error.args[0] is _NO_TABLE:
         return Problem(
             str(path), line, f"{function} asks for the table {error.args[1]!r}; there is {', '.join(case.queries)}",
@@ -249,7 +249,7 @@ def transforms(case: Case) -> Iterator[Problem]:
     try:
         _model_columns(case.module)
     except TransformRefused as error:
-        line = _line_of_name(case.module_file, "TRANSFORMS")
+        line = line_of_name(case.module_file, "TRANSFORMS")
         yield Problem(str(case.module_file), line, str(error), "correct TRANSFORMS, or declare the feature")
 
 
@@ -303,7 +303,7 @@ def _line_of_error(error: BaseException, path: Path) -> int:
     return next((each.lineno or 0 for each in reversed(frames) if Path(each.filename) == path), 0)
 
 
-def _line_of_name(path: Path, name: str) -> int:
+def line_of_name(path: Path, name: str) -> int:
     """Where a module defines a name; 1 if it does not by itself."""
     with suppress(SyntaxError, UnicodeDecodeError, OSError):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:

@@ -145,10 +145,16 @@ def matching_features(job: Job, version: ModelVersion) -> FeatureSet:
     """The job's feature set, if it is the one that the model was trained with."""
     feature_set = job.features().FEATURE_SET
     if feature_set.fingerprint != version.feature_fingerprint:
+        called, differs = f"{feature_set.name} version {feature_set.version}", changed_columns(feature_set, version)
+        kept = f"the module that it was trained with under [[earlier]] in jobs/{job.name}.toml"
+        if called == version.feature_set:
+            raise FeaturesOfAnotherVersion(
+                f"model {version.version} was trained with other columns of {called} than the code now builds: "
+                f"{differs}; give FEATURE_SET its next version, and keep {kept} (docs/versions.md)"
+            )
         raise FeaturesOfAnotherVersion(
-            f"model {version.version} was trained with {version.feature_set}; the code now builds {feature_set.name} "
-            f"version {feature_set.version}: {_difference(feature_set, version)}. "
-            "Score with the code of that version, or train again"
+            f"model {version.version} was trained with {version.feature_set}; the code now builds {called}: "
+            f"{differs}; keep {kept} (docs/versions.md), or train again and promote"
         )
     return feature_set
 
@@ -365,7 +371,8 @@ def scores_digest(scores: pl.DataFrame, key: tuple[str, ...]) -> str:
     return rows_digest(scores.select(*key, "raw_score"))
 
 
-def _difference(feature_set: FeatureSet, version: ModelVersion) -> str:
+def changed_columns(feature_set: FeatureSet, version: ModelVersion) -> str:
+    """What is another in the features of the code than in those of a model version, the first five of it."""
     now = {feature.name: type_text(feature.dtype) for feature in feature_set.features}
     then = dict(version.features)
     changes = [

@@ -115,3 +115,22 @@ def project(
         return Result(code, captured.out, captured.err)
 
     return Shop(folder, run)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, written: Path, shop: Path) -> Path:
+    """The same project with a champion; tests work on copies, for a module is loaded once for each folder."""
+    folder = tmp_path_factory.mktemp("trained") / "project"
+    shutil.copytree(written, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCORE_WAREHOUSE", f"duckdb:///{shop}")
+        patch.delenv("SCORE_HOME", raising=False)
+        assert call(["--project", str(folder), "train", "repeat_orders", "--as-of", NIGHT]) == 0
+    return folder
+
+
+@pytest.fixture
+def champion(project: Shop, trained: Path) -> Shop:
+    """A copy of the project with a champion."""
+    shutil.copytree(trained / "var", project.folder / "var")
+    return project
