@@ -76,12 +76,13 @@ def with_minute_of_day(rows: pl.DataFrame, instant: str, zone_name: str) -> pl.D
     first, last = rows["event_day"].min(), rows["event_day"].max()
     if not isinstance(first, date) or not isinstance(last, date):
         return rows.with_columns(minute_of_day=pl.lit(None, pl.Int32))
-    passed = (pl.col(instant) - pl.col("starts_at")).dt.total_minutes().cast(pl.Int32)
-    starts = day_starts(first, last, zone_name)
+    began = "_day_starts_at"  # the rows may have a `starts_at` of their own
+    passed = (pl.col(instant) - pl.col(began)).dt.total_minutes().cast(pl.Int32)
+    starts = day_starts(first, last, zone_name).rename({"starts_at": began})
     return (
         rows.join(starts, left_on="event_day", right_on="day", how="left", maintain_order="left")
         .with_columns(minute_of_day=passed)
-        .drop("starts_at")
+        .drop(began)
     )
 
 

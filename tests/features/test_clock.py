@@ -60,6 +60,17 @@ def test_minutes_are_counted_from_the_start_of_the_day_in_either_half_of_the_yea
     assert with_minute_of_day(rows.clear(), "at", NEW_YORK).schema == {**rows.schema, "minute_of_day": pl.Int32}
 
 
+def test_minutes_count_from_midnight_whatever_the_column_of_the_instant_is_called(
+    table: Callable[..., pl.DataFrame],
+) -> None:
+    """Also `starts_at`, as the beginning of a day is called here: it stays, and nothing else comes with the minutes."""
+    rows = table("event_day  | at\n2013-03-09 | 2013-03-09T23:15", at=pl.Datetime("us", "UTC"))
+    found = with_minute_of_day(rows.rename({"at": "starts_at"}), "starts_at", NEW_YORK)
+
+    assert found["minute_of_day"].to_list() == [18 * 60 + 15]
+    assert found.drop("minute_of_day").equals(rows.rename({"at": "starts_at"}))
+
+
 def test_the_days_of_features_begin_when_those_of_jobs_do() -> None:
     """Both rooms read the pinned rules by themselves; they agree on every day of the sample and around it."""
     from jobs.days import Calendar  # noqa: PLC0415  the other room, for this comparison only
