@@ -107,8 +107,8 @@ KEY = ({_tuple(each.name for each in plan.key)})  # what tells one row of {plan.
 COUNTS = {plan.outcome_is}  # the {plan.outcome.name} that the label is about
 
 # Every figure of every group over every window of days before the night is a feature.
-# Here is where most features are added. Then give FEATURE_SET a new version, and train again; a champion goes on scoring
-# with the module of before, under [[earlier]] in jobs/{plan.name}.toml.
+# Here is where most features are added. Then give FEATURE_SET a new version, and train again.
+# A champion goes on scoring with the module of before: name it under [[earlier]] in the job's TOML.
 TRAILING = Trailing(
     groups=(
         Group("all", ("everything",), "of all {plan.noun}"),
@@ -148,7 +148,10 @@ def build_features(
         scored = scored.join(only, on=only.columns, how="semi", maintain_order="left")
     past = ended(tables["{OUTCOMES}"].collect(), asked)
     frame = pl.concat([scored, TRAILING.columns(past, scored)], how="horizontal")
-    return FEATURE_SET.conform(frame.select("as_of", *KEY, *FEATURE_SET.names), KEY)
+    declared = ("as_of", *KEY, *FEATURE_SET.names)
+    read = ("everything", *tables["{plan.noun}"].collect_schema().names())
+    computed = frame.select(*declared, pl.exclude(*declared, *read))  # one that is not declared is refused by name
+    return FEATURE_SET.conform(computed, KEY)
 
 
 def labels(tables: Mapping[str, pl.LazyFrame], cutoffs: Sequence[Cutoff]) -> pl.DataFrame:

@@ -65,8 +65,8 @@ def _trailing(plan: Plan) -> str:
 '''
     return f'''# Every figure of every group over every window of days before the night is a feature, so the first is
 # {plan.entity.name}_{plan.noun}_{plan.windows[0]}d.
-# Here is where most features are added. Then give FEATURE_SET a new version, and train again; a champion goes on scoring
-# with the module of before, under [[earlier]] in jobs/{plan.name}.toml.
+# Here is where most features are added. Then give FEATURE_SET a new version, and train again.
+# A champion goes on scoring with the module of before: name it under [[earlier]] in the job's TOML.
 TRAILING = Trailing(
     groups=(Group("{plan.entity.name}", ("{plan.entity.name}",), "of the {plan.entity.name}"),),
     figures=(
@@ -112,8 +112,7 @@ def _build(plan: Plan) -> str:
     if only is not None:
         scored = scored.join(only, on=only.columns, how="semi", maintain_order="left")
     parts = (scored, TRAILING.columns(history, scored), recency(history, scored), calendar(scored))
-    frame = pl.concat(parts, how="horizontal").select("as_of", *KEY, *FEATURE_SET.names)
-    return FEATURE_SET.conform(frame, KEY)
+    return FEATURE_SET.conform(pl.concat(parts, how="horizontal"), KEY)  # these columns in this order, and no other
 '''
 
 

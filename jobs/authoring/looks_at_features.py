@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from features.contract import ColumnsDiffer
 from features.fitted import TransformRefused, columns_after, declared
 from features.purity import findings
 from jobs.authoring.problems import Problem, problem_of
@@ -237,6 +238,11 @@ def _of_tables(error: Exception, case: Case, function: str) -> Problem:
         return Problem(
             str(path), line, f"{function} asks for the column `{name}`, which no table has here",
             f"select it in a version of the SQL in {case.sql}, or correct its name",
+        )  # fmt: skip
+    if isinstance(error, ColumnsDiffer):
+        return Problem(
+            str(path), line, f"{function} gives {str(error).partition('. ')[0]}",
+            "FEATURE_SET declares every computed column in the same order (*TRAILING.features(): those of TRAILING)",
         )  # fmt: skip
     found = problem_of(error, path, line)
     return Problem(str(path), line, f"{function}, of tables without rows: {found.problem}", found.what_to_do)

@@ -160,6 +160,14 @@ def test_a_feature_module_that_is_not_fit_is_told_at_its_line(
     assert said in found(project, MODULE, line_of(project, MODULE, place))
 
 
+def test_a_column_that_was_computed_and_not_declared_is_named(project: Shop) -> None:
+    project.edit(MODULE, ("return scored.select(weekday=", "return scored.select(month=night.month(), weekday="))
+
+    assert "extra month; FEATURE_SET declares every computed column" in found(
+        project, MODULE, line_of(project, MODULE, "return FEATURE_SET.conform")
+    )
+
+
 def test_a_module_or_a_model_that_is_not_there_is_told(project: Shop) -> None:
     (project.folder / MODULE).unlink()
     (project.folder / MODEL).unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -164,6 +165,25 @@ def test_rows_that_lie_ahead_are_scored_for_what_will_become_of_them(
     assert 'categorical = ["clinic_code"]' in (folder / "models/missed_ahead.toml").read_text(encoding="utf-8")
     [verdict] = run_night(folder, "missed_ahead", "2024-06-20", capfd)
     assert verdict["identical"]
+
+
+def test_of_rows_ahead_too_a_column_that_was_computed_and_not_declared_is_named(
+    tmp_path: Path, other: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In a copy, for a module is loaded once for each folder."""
+    assert other.is_file()
+    more = ("--outcome-is", "missed", "--outcome-known", "closed_at", "--horizon-days", "1")
+    assert call(["--project", str(tmp_path / "clinic"), "new", "missed_ahead", *AHEAD, *more]) == 0
+    edited = shutil.copytree(tmp_path / "clinic", tmp_path / "edited")
+    module = edited / "features" / "missed_ahead.py"
+    text = module.read_text(encoding="utf-8")
+    module.write_text(
+        text.replace("        days_ahead=", '        month=pl.col("event_day").dt.month(),\n        days_ahead=')
+    )
+    capfd.readouterr()
+
+    assert call(["--project", str(edited), "check", "--as-of", "2024-06-20"]) == 78
+    assert "extra month" in capfd.readouterr().out
 
 
 def test_a_value_that_no_outcome_has_is_refused(tmp_path: Path, other: Path, capfd: pytest.CaptureFixture[str]) -> None:
