@@ -92,12 +92,17 @@ def other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def made(folder: Path, *arguments: str) -> None:
     """A job that was written without a fault, and whose example test passes with what is installed."""
     assert call(["--project", str(folder), "new", *arguments]) == 0
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    tests = [sys.executable, "-m", "unittest", "discover", "tests"]
-    subprocess.run(tests, cwd=folder, env=environ, capture_output=True, check=True, timeout=120)
+    assert run_tests(folder).returncode == 0
     lint = [sys.executable, "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml"), *NOT_OURS, "features"]
     linted = subprocess.run(lint, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
     assert linted.returncode == 0, linted.stdout
+
+
+def run_tests(folder: Path) -> subprocess.CompletedProcess[bytes]:
+    """The tests of a project, by a process of its own."""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    tests = [sys.executable, "-m", "unittest", "discover", "tests"]
+    return subprocess.run(tests, cwd=folder, env=environ, capture_output=True, check=False, timeout=120)
 
 
 def run_night(folder: Path, job: str, as_of: str, capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -184,6 +189,15 @@ def test_of_rows_ahead_too_a_column_that_was_computed_and_not_declared_is_named(
 
     assert call(["--project", str(edited), "check", "--as-of", "2024-06-20"]) == 78
     assert "extra month" in capfd.readouterr().out
+
+
+def test_a_column_is_added_to_an_example_test_by_one_line(project: Shop) -> None:
+    """As its comment says: to SCHEMA; the rows that are there already have none of it."""
+    example = "tests/test_repeat_orders.py"
+    project.edit(example, ('    "event_day": pl.Date,\n', '    "event_day": pl.Date,\n    "channel": pl.String,\n'))
+
+    assert "A column that a further version of it adds belongs here" in (project.folder / example).read_text()
+    assert run_tests(project.folder).returncode == 0
 
 
 def test_a_value_that_no_outcome_has_is_refused(tmp_path: Path, other: Path, capfd: pytest.CaptureFixture[str]) -> None:
