@@ -11,6 +11,7 @@ from jobs.authoring.naming import Output, amount_of, as_name, noun_of, output_of
 from jobs.authoring.spans import delay_of, nights_of, remarks_on_clocks
 from jobs.authoring.wishes import NO_KNOWN_TIME, KeyNotFound, Predict, column_of
 from jobs.queries.declaration import Known
+from jobs.queries.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,5 +139,10 @@ def _remarks(
             "values are those of kept snapshots"
         )
     yield from remarks_on_clocks(filter(None, (event, known)))
+    if wish.amount and column_of(table, wish.amount).kind is Kind.DOUBLE:
+        yield (
+            f"{wish.amount} is DOUBLE, which does not say how many places it has: it is rounded to hundredths; "
+            "for more, make it a DECIMAL in a view"
+        )
     if entity.nulls:
         yield f"{entity.nulls:,} rows without {entity.name} count for nobody"

@@ -37,7 +37,7 @@ def label_words(plan: Plan) -> str:
     return {
         Predict.ANY: f"1 if there is a row of {plan.noun} {ahead}, else 0.",
         Predict.COUNT: f"The number of rows of {plan.noun} {ahead}.",
-        Predict.SUM: f"The sum of {plan.amount.name if plan.amount else ''} {ahead}, in whole units.",
+        Predict.SUM: f"The sum of {_amount(plan)} {ahead}, in whole units.",
     }[plan.predict]
 
 

@@ -125,11 +125,16 @@ def test_a_table_with_odd_names_without_key_and_known_time_becomes_a_job_that_ru
     assert [each.name for each in plan.key] == ["patientid", "order_"]
     assert any("does not say when the warehouse knew" in each for each in plan.remarks)
     assert any("is DATE, without a time zone: it is read as UTC" in each for each in plan.remarks)
+    assert any("hours is DOUBLE" in each and "rounded to hundredths" in each for each in plan.remarks)
 
     made(
         folder, "hours_ahead", "--table", "ClinicVisits", "--entity", "PatientID", "--event-time", "order",
         "--known-time", "none", "--predict", "sum", "--amount", "hours", "--horizon-days", "7",
     )  # fmt: skip
+    assert "_x100" not in (folder / "jobs/hours_ahead.toml").read_text(encoding="utf-8").partition("[sql]")[0]
+    assert "The sum of hours in the HORIZON_DAYS days" in (folder / "features/hours_ahead.py").read_text(
+        encoding="utf-8"
+    )
     [verdict] = run_night(folder, "hours_ahead", "2024-07-30", capfd)
     assert verdict["identical"]
 
