@@ -30,6 +30,7 @@ _A_NIGHT = date(2024, 3, 5)
 _BUILDS = ("tables", "cutoffs", "only")
 _LABELS = ("tables", "cutoffs")
 _LABEL = "label"
+_HORIZON = "HORIZON_DAYS"
 _NO_TABLE = object()  # marks a KeyError as one of a table
 
 
@@ -129,7 +130,19 @@ def module(case: Case) -> Iterator[Problem]:
             str(path), line_of_name(path, "KEY"), f"KEY is {_listed(case.module.KEY)}, and `key` in "
             f"{case.toml.name} is {_listed(case.job.key)}", "write the same columns in the same order in both",
         )  # fmt: skip
+    yield from _horizon(case, case.job)
     case.said.append(f"{len(case.module.FEATURE_SET.names)} features")
+
+
+def _horizon(case: Case, job: Job) -> Iterator[Problem]:
+    """A module that says how far its label looks ahead, as those of `score new` do, says it as the job does."""
+    horizon = getattr(case.module, _HORIZON, job.horizon_days)
+    if horizon != job.horizon_days:
+        yield Problem(
+            str(case.module_file), line_of_name(case.module_file, _HORIZON),
+            f"{_HORIZON} is {horizon}, and `horizon_days` in {case.toml.name} is {job.horizon_days}",
+            "write the same number in both: the label, and when it is known",
+        )  # fmt: skip
 
 
 def windows(case: Case) -> Iterator[Problem]:

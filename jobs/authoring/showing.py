@@ -85,4 +85,5 @@ def _checked_lines(checked: Checked) -> None:
         say(f"not looked at: {each}")
     if not checked.problems:
         said = f" ({', '.join(checked.looked_at)})" if checked.looked_at else ""
-        say(f"{checked.job}: nothing is wrong{said}")
+        where = " in what was looked at" if checked.not_looked_at else ""
+        say(f"{checked.job}: nothing is wrong{where}{said}")

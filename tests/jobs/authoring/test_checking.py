@@ -147,6 +147,12 @@ UNFIT = (
     ('"weekday", pl.Int32()', '"weekday", pl.Int64()', "return FEATURE_SET.conform", "retyped weekday"),
     ("(ahead > 0).cast(pl.Int8)", "(ahead > 0).cast(pl.Float64)", "def labels", "repeat_orders.toml is binary"),
     ("both.select(label=", "both.select(target=", "def labels", "gives the columns as_of, customer_id, target"),
+    (
+        "HORIZON_DAYS = 28 ",
+        "HORIZON_DAYS = 7 ",
+        "HORIZON_DAYS = ",
+        "HORIZON_DAYS is 7, and `horizon_days` in repeat_ord",
+    ),
     ('KEY = ("customer_id",)', 'KEY = ("order_id",)', "KEY = ", "KEY is order_id, and `key`"),
 )
 
@@ -267,6 +273,19 @@ def test_a_day_without_rows_says_that_keys_were_not_looked_at(project: Shop) -> 
 
     assert result.code == 0
     assert "not looked at: the keys of orders: no rows from 2019-12-02 to before 2020-01-01" in result.out
+
+
+def test_of_a_table_that_ended_the_day_of_its_newest_row_is_said(project: Shop, shop: Path) -> None:
+    with duckdb.connect(str(shop), read_only=True) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        [(newest, after)] = con.execute(
+            "SELECT max(CAST(ordered_at AS DATE)), max(ordered_at)::DATE + 1 FROM orders"
+        ).fetchall()
+    result = project.run("check", "--as-of", "2026-01-01")
+
+    assert f"the newest before is of {newest}; look as of the day after it: --as-of {after}\n" in result.out
+    assert "repeat_orders: nothing is wrong in what was looked at (" in result.out
+    assert "not looked at" not in project.run("check", "--as-of", str(after)).out
 
 
 def test_a_job_that_there_is_not_is_an_input_that_is_missing(project: Shop) -> None:
