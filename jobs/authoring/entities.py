@@ -137,6 +137,6 @@ def _remarks(
             f"rows of {table.name} are taken to be overwritten in place when they change (known: rewritten): past "
             "values are those of kept snapshots"
         )
-    yield from remarks_on_clocks(filter(None, (event, known)))
+    yield from remarks_on_clocks(table, filter(None, (event, known)), wish.time_zone)
     if entity.nulls:
         yield f"{entity.nulls:,} rows without {entity.name} count for nobody"

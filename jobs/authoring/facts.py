@@ -130,9 +130,16 @@ def _day(value: object) -> date | None:
 
 
 def event_times(table: Table) -> tuple[Facts, ...]:
-    """What may say when a row happened, likeliest first: a clock without nulls that is not named like a loader's."""
+    """What may say when a row happened, likeliest first: clocks without nulls, those named like a loader's last.
+
+    Of either the instants come first: what has no time zone is read as UTC, which it may not be.
+    """
     clocks = [each for each in table.columns if each.is_clock and each.nulls == 0]
-    return tuple(sorted(clocks, key=lambda each: bool(_KNOWN_NAMES.search(each.name.lower()))))
+    return tuple(
+        sorted(
+            clocks, key=lambda each: (bool(_KNOWN_NAMES.search(each.name.lower())), each.kind is not Kind.TIMESTAMPTZ)
+        )
+    )
 
 
 def known_times(table: Table, event_time: str) -> tuple[Facts, ...]:

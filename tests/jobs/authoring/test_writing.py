@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import duckdb
 import pytest
 
 from jobs.authoring.asking import ask_for_rest
+from jobs.authoring.facts import event_times, look_at
 from jobs.authoring.planning import plan_of
 from jobs.authoring.warehouse import open_looker
 from jobs.authoring.wishes import Predict, Wish, WishRefused
@@ -281,6 +283,50 @@ def test_no_job_is_written_into_the_source_of_the_program(
 
     assert call(["new", "again"]) == 2
     assert "lies in the source of the program" in capfd.readouterr().err
+
+
+TICKETS = """
+    CREATE SCHEMA helpdesk;
+    CREATE TABLE helpdesk.tickets AS
+    SELECT
+        n AS ticket_id,
+        n % 12 AS machine_id,
+        TIMESTAMP '2024-01-01 02:00:00' + to_hours(n) AS opened_at,
+        TIMESTAMPTZ '2024-01-01 01:00:00+00' + to_hours(n) AS opened_utc,
+        CASE WHEN n % 4 > 0 THEN opened_utc + to_hours(5) END AS closed_at
+    FROM generate_series(1, 5000) AS series(n);
+    CREATE TABLE machines AS
+    SELECT n AS machine_id, TIMESTAMPTZ '2023-01-01' AS built_at FROM generate_series(0, 11) AS series(n);
+"""
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A warehouse whose tickets say when they were opened once without and once with a time zone."""
+    path = tmp_path / "desk.duckdb"
+    with duckdb.connect(str(path)) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute(TICKETS)
+    monkeypatch.setenv("SCORE_WAREHOUSE", f"duckdb:///{path}")
+    monkeypatch.delenv("SCORE_HOME", raising=False)
+    return path
+
+
+def test_a_clock_without_zone_is_said_to_be_read_as_utc_and_what_to_take_instead(desk: Path) -> None:
+    wish = Wish("tix", "helpdesk.tickets", "machine_id", "opened_at", "none", Predict.ANY, None, 7, "Europe/Berlin")
+    [said] = [each for each in plan_for(desk, wish).remarks if "opened_at" in each]
+
+    assert "read as UTC, not as Europe/Berlin" in said
+    assert "take a TIMESTAMPTZ column (opened_utc), or read the table through a view" in said
+    assert "(opened_at AT TIME ZONE 'Europe/Berlin')" in said
+    assert not any("opened_utc" in each for each in plan_for(desk, replace(wish, event_time="opened_utc")).remarks)
+
+
+def test_an_instant_is_proposed_as_event_time_before_a_clock_without_zone(desk: Path) -> None:
+    with open_looker(FileAddress(desk)) as looker:
+        found = event_times(look_at(looker, ("helpdesk", "tickets")))
+
+    assert [each.name for each in found] == ["opened_utc", "opened_at"]
 
 
 def answers(*given: str) -> Callable[..., str]:
