@@ -148,6 +148,18 @@ def known_times(table: Table, event_time: str) -> tuple[Facts, ...]:
     return tuple(sorted(clocks, key=lambda each: not _KNOWN_NAMES.search(each.name.lower())))
 
 
+def likely_known_times(looker: Looker, table: Table, event_time: str) -> tuple[Facts, ...]:
+    """Of `known_times` those that are named like a loader's and never lie before the event."""
+    named = [each for each in known_times(table, event_time) if _KNOWN_NAMES.search(each.name.lower())]
+    return tuple(each for each in named if not _ever_before(looker, table, each.name, event_time))
+
+
+def _ever_before(looker: Looker, table: Table, known: str, event_time: str) -> bool:
+    later, event = (f"CAST({quoted(name)} AS TIMESTAMPTZ)" for name in (known, event_time))
+    text = f"SELECT count(*) FROM {sql_name(table.path)} WHERE {later} < {event}"  # noqa: S608  quoted
+    return bool(looker.rows(text) != [(0,)])
+
+
 def entities(table: Table) -> tuple[Facts, ...]:
     """What rows may be of, likeliest first: names that occur again, identifiers before others."""
     names = [each for each in table.columns if each.is_name and each.distinct and each.distinct < table.rows]
