@@ -25,9 +25,10 @@ def test_nights_that_follow_each_other_and_fail_alike_are_one_line() -> None:
     empty = "tickets_v1.sql returned no rows as of {night}, {rows} before; is the warehouse loaded?"
     said = list(lines_of_failed([failed(number, empty) for number in range(4)]))
 
+    closing = f"nights that have nothing to score are closed, each by its date: score skip tix --as-of {FIRST}"
     assert said == [
         f"tix as of 2025-02-12 to 2025-02-15, 4 nights: the first: {empty.format(night=FIRST, rows=9)}",
-        f"nights that have nothing to score are closed, each by its date: score skip tix --as-of {FIRST} --reason '...'",
+        f"{closing} --reason '...'",
     ]
 
 
