@@ -57,6 +57,7 @@ app = typer.Typer(
 
 _SIGNALS: list[int] = []  # those that arrived, oldest first
 _NAMED: list[str] = []  # the folder that --project names in this call
+_NOTICE: list[str] = []  # what to say once, when this call ends, of what is not wrong
 _STDERR = 2
 
 
@@ -396,6 +397,7 @@ def sql(
 @app.command()
 def doctor(job: JobInUse = None, *, json: Json = False) -> None:
     """Look at the machine before the night does: what is wrong with it, and what to do; changes nothing."""
+    _say_whose(job)
     from jobs.doctor.examining import examine
     from jobs.doctor.telling import show_diagnosis
     from jobs.screen import progress
@@ -493,7 +495,13 @@ def release(job: JobName = None, *, json: Json = False) -> None:
     show_released(_screen(as_json=json), released, renewed)
 
 
-add_to(app, Edge(lambda: _environ(), lambda: _clock(), lambda as_json: _screen(as_json=as_json)))  # noqa: PLW0108  they stand below
+_EDGE = Edge(
+    environ=lambda: _environ(),  # noqa: PLW0108  they stand below
+    clock=lambda: _clock(),  # noqa: PLW0108
+    screen=lambda as_json: _screen(as_json=as_json),
+    whose=lambda name: _say_whose(name),  # noqa: PLW0108
+)
+add_to(app, _EDGE)
 
 
 def main() -> NoReturn:
@@ -521,10 +529,13 @@ def call(arguments: Sequence[str]) -> int:
     from jobs.telling.teller import Teller
 
     _NAMED.clear()
+    _NOTICE.clear()
     teller = Teller(_told(), _clock, _screen(as_json=False).warn, _project)
     try:
         arm(os.environ)
         code = app(args=list(arguments), prog_name="score", standalone_mode=False, obj=teller) or 0
+        for each in _NOTICE:
+            _screen(as_json=False).warn(each)
     except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001  the one place that turns all into codes
         code = _failed(arguments, teller, error)
     teller.end(code)
@@ -537,7 +548,7 @@ def _failed(arguments: Sequence[str], teller: Teller, error: BaseException) -> i
     if isinstance(error, SystemExit) and not _SIGNALS:
         return 1  # whoever read the help went away
     failure = _failure(error)
-    _screen(as_json="--json" in arguments).fail(failure)
+    _screen(as_json="--json" in arguments).fail(failure, *_NOTICE)
     teller.failed(failure)
     return failure.code
 
@@ -659,8 +670,19 @@ def _read() -> Home:
 def _jobs(name: str | None) -> list[Job]:
     from jobs.definition import all_jobs, load_job
 
+    _say_whose(name)
     project = _project()
     return [load_job(name, project)] if name else all_jobs(project)
+
+
+def _say_whose(name: str | None) -> None:
+    """Have it said, once, that these are our own jobs, where nobody asked for them."""
+    from pathlib import Path
+
+    from jobs.steps.in_use import whose_jobs
+
+    with suppress(FileNotFoundError):  # the current folder was deleted
+        _NOTICE[:] = filter(None, [whose_jobs(name, _environ(), Path.cwd())])
 
 
 def _in_use(name: str | None, home: Home) -> list[Job]:
@@ -679,10 +701,12 @@ def _only_job(name: str | None, home: Home) -> Job:
 
 
 def _desks(name: str | None, threads: int, tell: Tell, log: Log) -> list[Desk]:
+    from jobs.definition import all_jobs
     from jobs.steps.nights import Desk
 
     settings, home = _open()
-    return [Desk(job, settings, home, _jobs(None), threads, tell, log) for job in _in_use(name, home)]
+    chosen, every = _in_use(name, home), all_jobs(_project())
+    return [Desk(job, settings, home, every, threads, tell, log) for job in chosen]
 
 
 def _screen(*, as_json: bool) -> Screen:

@@ -36,6 +36,7 @@ FAILURES: Mapping[str, int] = {
     "jobs.doctor.of_jobs.ViewsBehind": 3,
     # arguments
     "jobs.authoring.asking.NobodyAnswers": 2,
+    "jobs.authoring.confirming.NotWanted": 2,
     "jobs.authoring.making.FolderOfTheProgram": 2,
     "jobs.authoring.wishes.WishIncomplete": 2,
     "jobs.authoring.wishes.WishRefused": 2,

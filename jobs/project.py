@@ -111,6 +111,11 @@ def project_around(folder: Path) -> Project:
     return OURS
 
 
+def is_in_source(folder: Path) -> bool:
+    """Whether a folder is the source of this program, or lies in it."""
+    return any(_is_source(each) for each in (folder, *folder.parents))
+
+
 def place_of(error: BaseException) -> str:
     """File and line of the innermost code of a project that an exception came through; empty if there is none."""
     frames = [

@@ -39,10 +39,13 @@ class Screen:
         else:
             lines()
 
-    def fail(self, failure: Failure) -> None:
-        """Print one line that says what is wrong: on stderr, and as JSON where that was asked for."""
+    def fail(self, failure: Failure, notice: str = "") -> None:
+        """Print one line that says what is wrong: on stderr, and as JSON where that was asked for.
+
+        A notice, of something that is not wrong, goes on in the same line.
+        """
         self.show({"error": error_json(failure)}, lambda: None)
-        self.warn(failure.message)
+        self.warn("; ".join(filter(None, (failure.message, notice))))
 
     def warn(self, text: str) -> None:
         """One line on stderr."""

@@ -147,7 +147,7 @@ def read_address(url: str, silence_s: float = SILENCE_S) -> Address:
         return read_server_address(url, silence_s)
     path = url.removeprefix(_DUCKDB)
     if url.startswith(_DUCKDB) and path and not _ELSEWHERE.search(path):
-        return FileAddress(Path(path).absolute())
+        return FileAddress(Path(path).absolute(), "" if Path(path).is_absolute() else path)
     raise AddressRefused(
         "it must look like duckdb:///path/to/warehouse.duckdb (an absolute path has four slashes) or like "
         "postgresql://user@host:5432/database"

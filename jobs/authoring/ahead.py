@@ -101,7 +101,7 @@ def plan_ahead(wish: Wish, looker: Looker, table: Table) -> AheadPlan:
         validation_nights=validated,
         missing_labels_max=min(0.5, max(_MISSING_MAX, round(2 * outcome.nulls / past, 2))),
         first_as_of=as_of,
-        remarks=tuple(_remarks(table, event, known, closed, groups)),
+        remarks=tuple(_remarks(wish, table, event, known, closed, groups)),
     )
 
 
@@ -153,7 +153,7 @@ def _groups(wish: Wish, table: Table, taken: set[str]) -> list[Facts]:
 
 
 def _remarks(
-    table: Table, event: Facts, known: Facts | None, closed: Facts | None, groups: list[Facts]
+    wish: Wish, table: Table, event: Facts, known: Facts | None, closed: Facts | None, groups: list[Facts]
 ) -> Iterator[str]:
     named = ", ".join(each.name for each in groups)
     yield f"features compare a row with past ones of the same {named}" if groups else "no column makes groups of rows"
@@ -164,7 +164,7 @@ def _remarks(
         )
     if closed is None:
         yield f"{table.name} does not say when an outcome became known: it counts as known on the day after the event"
-    yield from remarks_on_clocks(filter(None, (event, known, closed)))
+    yield from remarks_on_clocks(table, filter(None, (event, known, closed)), wish.time_zone)
 
 
 def _once(*columns: Output | None) -> tuple[Output, ...]:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from jobs.authoring.facts import amounts, entities, event_times, known_times, look_at, outcomes
-from jobs.authoring.wishes import NO_KNOWN_TIME, Predict, find_table
+from jobs.authoring.facts import (
+    amounts,
+    entities,
+    event_times,
+    known_times,
+    likely_known_times,
+    look_at,
+    outcomes,
+)
+from jobs.authoring.wishes import NO_KNOWN_TIME, Predict, find_table, horizon_fault, zone_fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +39,18 @@ class NobodyAnswers(Exception):
     """The terminal was closed before all questions were answered."""
 
 
-class Ask(Protocol):
-    """Asks one question; the answer is one of `among`, where any are given, and `usual` if nothing is typed."""
+Fault = Callable[[str], str]  # what is wrong with an answer; empty if nothing is
 
-    def __call__(self, question: str, among: Sequence[tuple[str, str]] = (), usual: str = "") -> str:
+
+class Ask(Protocol):
+    """Asks one question; the answer is one of `among`, where any are given, and `usual` if nothing is typed.
+
+    One that `fault` finds fault with is asked for again.
+    """
+
+    def __call__(
+        self, question: str, among: Sequence[tuple[str, str]] = (), usual: str = "", fault: Fault | None = None
+    ) -> str:
         """The answer."""
 
 
@@ -55,10 +73,16 @@ def ask_for_rest(wish: Wish, looker: Looker, ask: Ask) -> Wish:
     if wish.event_time is None:
         wish = replace(wish, event_time=ask("When did a row happen?", _described(event_times(table))))
     if wish.known_time is None:
-        found = _described(known_times(table, str(wish.event_time)))
-        none = (NO_KNOWN_TIME, "the table does not say")
-        wish = replace(wish, known_time=ask("When did the warehouse know of it?", [*found, none]))
+        wish = replace(wish, known_time=ask("When did the warehouse know of it?", _known(wish, looker, table)))
     return _ahead(wish, table, ask)
+
+
+def _known(wish: Wish, looker: Looker, table: Table) -> list[tuple[str, str]]:
+    """What may be the known time, and none: before those that are not likely to be it."""
+    every = known_times(table, str(wish.event_time))
+    likely = every if wish.ahead else likely_known_times(looker, table, str(wish.event_time))
+    none = (NO_KNOWN_TIME, "the table does not say")
+    return [*_described(likely), none, *_described([each for each in every if each not in likely])]
 
 
 def _ahead(wish: Wish, table: Table, ask: Ask) -> Wish:
@@ -69,9 +93,12 @@ def _ahead(wish: Wish, table: Table, ask: Ask) -> Wish:
         clocks = {str(wish.entity), str(wish.event_time), str(wish.known_time)}
         wish = replace(wish, amount=ask("Which column is added up?", _described(amounts(table, clocks))))
     if wish.horizon_days is None:
-        wish = replace(wish, horizon_days=_whole(ask("How many days ahead?", usual=_HORIZON_DAYS)))
+        days = ask("How many days ahead?", usual=_HORIZON_DAYS, fault=horizon_fault)
+        wish = replace(wish, horizon_days=int(days))
     if not wish.time_zone:
-        wish = replace(wish, time_zone=ask("Whose midnight ends a day (such as Europe/Berlin)?", usual="UTC"))
+        question = "Whose midnight ends a day (such as Europe/Berlin)?"
+        fault = partial(zone_fault, table=table, event_time=str(wish.event_time))
+        wish = replace(wish, time_zone=ask(question, usual="UTC", fault=fault))
     return wish
 
 
@@ -90,10 +117,6 @@ def _of_outcomes(wish: Wish, table: Table, ask: Ask) -> Wish:
     return wish
 
 
-def _whole(text: str) -> int:
-    return int(text) if text.isdecimal() else 0  # 0 is refused, with the bounds
-
-
 def _described(columns: Sequence[Facts]) -> list[tuple[str, str]]:
     """Each column with what was counted of it."""
     return [(each.name, f"{each.type_sql}{_counted(each)}") for each in columns]
@@ -105,7 +128,9 @@ def _counted(column: Facts) -> str:
     return "" if column.distinct is None else f", {column.distinct:,} different"
 
 
-def ask_at_terminal(question: str, among: Sequence[tuple[str, str]] = (), usual: str = "") -> str:
+def ask_at_terminal(
+    question: str, among: Sequence[tuple[str, str]] = (), usual: str = "", fault: Fault | None = None
+) -> str:
     """Ask on stderr, and again until the answer is one of those; a choice may be answered by its number."""
     for number, (name, words) in enumerate(among, start=1):
         _say(f"  {number}  {name}{f'  ({words})' if words else ''}\n")
@@ -118,9 +143,13 @@ def ask_at_terminal(question: str, among: Sequence[tuple[str, str]] = (), usual:
         answer = line.strip() or default
         if answer.isdecimal() and 1 <= int(answer) <= len(among):
             return among[int(answer) - 1][0]
-        if answer and (not among or answer in {name for name, _ in among}):
+        if among and answer not in {name for name, _ in among}:
+            said = "one of these, by its name or its number, please"
+        else:
+            said = (fault(answer) if fault else "") if answer else "an answer, please"
+        if not said:
             return answer
-        _say("  one of these, by its name or its number, please\n" if among else "  an answer, please\n")
+        _say(f"  {said}\n")
 
 
 def _say(text: str) -> None:

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """What the program knows of the outside: its environment, its clock, its screen."""
+    """What the program knows of the outside: its environment, clock and screen; `whose` has it said whose jobs these are."""
 
     environ: Callable[[], Mapping[str, str]]
     clock: Callable[[], datetime]
     screen: Callable[[bool], Screen]
+    whose: Callable[[str | None], None]
 
 
 _EDGE: list[Edge] = []
@@ -107,4 +108,5 @@ def check(
     from jobs.authoring.showing import show_checked
 
     edge = _EDGE[0]
+    edge.whose(job)
     raise typer.Exit(show_checked(edge.screen(json), check_jobs(job, edge.environ(), edge.clock, as_of)))

@@ -138,7 +138,7 @@ def _remarks(
             f"rows of {table.name} are taken to be overwritten in place when they change (known: rewritten): past "
             "values are those of kept snapshots"
         )
-    yield from remarks_on_clocks(filter(None, (event, known)))
+    yield from remarks_on_clocks(table, filter(None, (event, known)), wish.time_zone)
     if wish.amount and column_of(table, wish.amount).kind is Kind.DOUBLE:
         yield (
             f"{wish.amount} is DOUBLE, which does not say how many places it has: it is rounded to hundredths; "

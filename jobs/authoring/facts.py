@@ -130,15 +130,34 @@ def _day(value: object) -> date | None:
 
 
 def event_times(table: Table) -> tuple[Facts, ...]:
-    """What may say when a row happened, likeliest first: a clock without nulls that is not named like a loader's."""
+    """What may say when a row happened, likeliest first: clocks without nulls, those named like a loader's last.
+
+    Of either the instants come first: what has no time zone is read as UTC, which it may not be.
+    """
     clocks = [each for each in table.columns if each.is_clock and each.nulls == 0]
-    return tuple(sorted(clocks, key=lambda each: bool(_KNOWN_NAMES.search(each.name.lower()))))
+    return tuple(
+        sorted(
+            clocks, key=lambda each: (bool(_KNOWN_NAMES.search(each.name.lower())), each.kind is not Kind.TIMESTAMPTZ)
+        )
+    )
 
 
 def known_times(table: Table, event_time: str) -> tuple[Facts, ...]:
     """What may say when the warehouse knew of a row: other clocks without nulls, named like a loader's first."""
     clocks = [each for each in table.columns if each.is_clock and each.nulls == 0 and each.name != event_time]
     return tuple(sorted(clocks, key=lambda each: not _KNOWN_NAMES.search(each.name.lower())))
+
+
+def likely_known_times(looker: Looker, table: Table, event_time: str) -> tuple[Facts, ...]:
+    """Of `known_times` those that are named like a loader's and never lie before the event."""
+    named = [each for each in known_times(table, event_time) if _KNOWN_NAMES.search(each.name.lower())]
+    return tuple(each for each in named if not _ever_before(looker, table, each.name, event_time))
+
+
+def _ever_before(looker: Looker, table: Table, known: str, event_time: str) -> bool:
+    later, event = (f"CAST({quoted(name)} AS TIMESTAMPTZ)" for name in (known, event_time))
+    text = f"SELECT count(*) FROM {sql_name(table.path)} WHERE {later} < {event}"  # noqa: S608  quoted
+    return bool(looker.rows(text) != [(0,)])
 
 
 def entities(table: Table) -> tuple[Facts, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jobs.authoring.asking import ask_at_terminal, ask_for_rest
 from jobs.authoring.checking import check_job
+from jobs.authoring.confirming import require_wanted
 from jobs.authoring.planning import plan_of
 from jobs.authoring.warehouse import open_looker
 from jobs.authoring.wishes import Predict, Wish, WishRefused
@@ -61,6 +62,7 @@ def make_job(said: Said, environ: Mapping[str, str], clock: Callable[[], datetim
 
     Raises:
         WishIncomplete, WishRefused, KeyNotFound, HistoryTooShort: if it cannot be planned.
+        NobodyAnswers, NotWanted: if a person was asked, and it shall not be.
         JobNameRefused, JobExists, FolderOfTheProgram: if it cannot be written there.
     """
     require_name(said.name)
@@ -68,8 +70,11 @@ def make_job(said: Said, environ: Mapping[str, str], clock: Callable[[], datetim
     require_free(folder, said.name)
     settings = read_settings({"SCORE_HOME": str(folder / "var"), **environ, "SCORE_PROJECT": ""}, clock)
     with open_looker(settings.warehouse) as looker:
-        wish = _wish(said, asks=asks)
-        plan = plan_of(ask_for_rest(wish, looker, ask_at_terminal) if asks else wish, looker)
+        told = _wish(said, asks=asks)
+        wish = ask_for_rest(told, looker, ask_at_terminal) if asks else told
+        plan = plan_of(wish, looker)
+    if wish != told:
+        require_wanted(wish, plan, ask_at_terminal)
     written = write_job(folder, plan)
     return Made(written, check_job(Project(folder), said.name, settings, plan.first_as_of), settings.program)
 

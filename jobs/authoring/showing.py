@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from jobs.authoring.problems import exit_code
+from jobs.authoring.writing import job_paths
 from jobs.screen import say
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def _written_lines(made: Made) -> None:
     for path in written.files:
         say(f"  {path}")
     say("its SQL is released; the same SQL for other engines lies beside it")
+    say(f"to undo it, delete these files: rm -r {' '.join(path for path in job_paths(plan.name))}")
     for remark in plan.remarks:
         say(f"note: {remark}")
     _checked_lines(made.checked)

@@ -17,6 +17,7 @@ _FEWEST_NIGHTS = 14  # to learn from and to validate on, beside those whose labe
 _MOST_NIGHTS, _MOST_ROWS = 365, 1_000_000
 _VALIDATED = 28
 _MOST_DELAY = 30
+_MOST_NAMED = 3
 
 
 class HistoryTooShort(Exception):
@@ -55,8 +56,17 @@ def nights_of(
     )
 
 
-def remarks_on_clocks(clocks: Iterable[Facts]) -> Iterator[str]:
-    """How clocks are read that are no instants."""
+def remarks_on_clocks(table: Table, clocks: Iterable[Facts], time_zone: str) -> Iterator[str]:
+    """How clocks are read that are no instants, and what to do where they were not written in UTC."""
+    zoned = [each.name for each in table.columns if each.kind is Kind.TIMESTAMPTZ and each.is_plain and not each.nulls]
+    instead = f"take a TIMESTAMPTZ column ({', '.join(zoned[:_MOST_NAMED])}), or " if zoned else ""
     for clock in clocks:
-        if clock.kind in {Kind.TIMESTAMP, Kind.DATE}:
-            yield f"{clock.name} is {clock.type_sql}, without a time zone: it is read as UTC"
+        if clock.kind not in {Kind.TIMESTAMP, Kind.DATE}:
+            continue
+        elsewhere = time_zone if time_zone != "UTC" else "the place where it was written"
+        yield (
+            f"{clock.name} is {clock.type_sql}, without a time zone: it is read as UTC"
+            f"{f', not as {time_zone}' if time_zone != 'UTC' else ''}. If it says the time of {elsewhere}, its rows "
+            f"count for wrong hours: {instead}read the table through a view of the warehouse that makes a TIMESTAMPTZ "
+            f"of it ({clock.name} AT TIME ZONE '{time_zone if time_zone != 'UTC' else 'ZONE'}')"
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import duckdb
 
 from jobs.warehouse.addresses import FileAddress, publishes_tables
-from jobs.warehouse.duckdb_file import open_for_reading
+from jobs.warehouse.duckdb_file import open_for_reading, require_there
 from jobs.warehouse.engine import first_line
 from jobs.warehouse.extraction import WarehouseUnavailable
 from jobs.warehouse.names import quoted
@@ -115,6 +115,7 @@ def open_looker(address: Address) -> Iterator[Looker]:
         EngineNotRead: if it is neither a DuckDB file nor PostgreSQL.
     """
     if isinstance(address, FileAddress):
+        require_there(address)
         with open_for_reading(address.path) as con:
             yield FileLooker(con)
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib import resources
 from typing import TYPE_CHECKING
 
 from features.clock import ZoneUnknown, zone
@@ -117,11 +118,12 @@ def listed(names: Iterable[str]) -> str:
 
 
 def find_table(looker: Looker, name: str) -> tuple[str, ...] | None:
-    """The table that a person means, in whichever case; null if there is none."""
+    """The table that a person means, in whichever case; its schema may be left out where one only is called so."""
     every = looker.tables()
     same = [path for path in every if ".".join(path) == name]
     alike = [path for path in every if ".".join(path).lower() == name.lower()]
-    return next(iter([*same, *alike]), None)
+    bare = [path for path in every if path[-1].lower() == name.lower()]
+    return next(iter([*same, *alike, *(bare if len(bare) == 1 else [])]), None)
 
 
 def faults_of(wish: Wish, table: Table) -> Iterator[str]:
@@ -138,19 +140,40 @@ def faults_of(wish: Wish, table: Table) -> Iterator[str]:
             yield from _unfit(option, table, column_of(table, name))
     if known and known == wish.event_time:
         yield f"--known-time: {known} is the event time already; name another column, or none"
-    event = table.column(wish.event_time or "")
-    if event and event.kind is Kind.DATE and wish.time_zone != "UTC":
-        yield (f"--time-zone: {event.name} is a DATE, which is read as midnight in UTC, another day elsewhere; say UTC")
-    try:
-        zone(wish.time_zone)
-    except ZoneUnknown as error:
-        yield f"--time-zone: {error}"
-    if not 1 <= (wish.horizon_days or 0) <= _MOST_DAYS:
-        yield f"--horizon-days: {wish.horizon_days} is not from 1 to {_MOST_DAYS}"
+    if fault := zone_fault(wish.time_zone, table, wish.event_time or ""):
+        yield f"--time-zone: {fault}"
+    if fault := horizon_fault(str(wish.horizon_days)):
+        yield f"--horizon-days: {fault}"
     if not all(PLAIN.fullmatch(part) for part in table.path):
         yield f"--table: {table.name} is no plain name, as versioned SQL has them; read it through a view"
     if table.rows == 0:
         yield f"--table: {table.name} has no rows yet; load some first"
+
+
+def zone_fault(name: str, table: Table, event_time: str) -> str:
+    """What is wrong with a time zone for events of a table; empty if nothing is."""
+    event = table.column(event_time)
+    if event and event.kind is Kind.DATE and name != "UTC":
+        return f"{event.name} is a DATE, which is read as midnight in UTC, another day elsewhere; say UTC"
+    try:
+        zone(name)
+    except ZoneUnknown as error:
+        alike = _zones_like(name)
+        return f"{error}{f'; do you mean {listed(alike)}?' if alike else ''}"
+    return ""
+
+
+def _zones_like(name: str) -> list[str]:
+    """The zones of the pinned tzdata package that end so, in whichever case and with blanks for underscores."""
+    wanted = name.strip().lower().replace(" ", "_")
+    every = resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
+    return [each for each in every if wanted in {each.lower(), each.lower().rpartition("/")[2]}]
+
+
+def horizon_fault(text: str) -> str:
+    """What is wrong with a number of days ahead; empty if nothing is."""
+    fits = text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= _MOST_DAYS
+    return "" if fits else f"{text[:20]} is not from 1 to {_MOST_DAYS}"
 
 
 def _unfit(option: str, table: Table, column: Facts) -> Iterator[str]:
@@ -165,8 +188,9 @@ def _unfit(option: str, table: Table, column: Facts) -> Iterator[str]:
         yield f"{option}: {column.name} is no plain name, as versioned SQL has them; read it through a view"
     elif not fit:
         yield f"{option}: {column.name} of {table.name} is {column.type_sql}; it must be {what}"
+    or_none = ", or say none" if option == "--known-time" else ""
     if option in {"--event-time", "--known-time", "--key"} and column.nulls:
-        yield f"{option}: {column.name} is null in {column.nulls:,} of {table.rows:,} rows; it must never be"
+        yield f"{option}: {column.name} is null in {column.nulls:,} of {table.rows:,} rows; it must never be{or_none}"
 
 
 def column_of(table: Table, name: str) -> Facts:

@@ -60,14 +60,18 @@ def require_name(name: str) -> None:
         )
 
 
+def job_paths(name: str) -> tuple[str, ...]:
+    """The files and the folder that are of one job alone, by paths in the project."""
+    return (f"jobs/{name}.toml", f"models/{name}.toml", f"features/{name}.py", f"tests/test_{name}.py", f"sql/{name}")
+
+
 def require_free(folder: Path, name: str) -> None:
     """Pass if no file of a job of that name is there.
 
     Raises:
         JobExists: naming those that are.
     """
-    owned = [f"jobs/{name}.toml", f"models/{name}.toml", f"features/{name}.py", f"tests/test_{name}.py", f"sql/{name}"]
-    there = [path for path in owned if (folder / path).exists()]
+    there = [path for path in job_paths(name) if (folder / path).exists()]
     if there:
         raise JobExists(
             f"{', '.join(there)} {'is' if len(there) == 1 else 'are'} there already in {folder}, and nothing is "

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from jobs.queries.columns import selected
 from jobs.queries.declaration import Role
-from jobs.queries.grammar import short
+from jobs.queries.grammar import is_within, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,8 @@ def bound_faults(parsed: Parsed, declaration: Declaration) -> Iterator[QueryRefu
             continue
         near = [each for each in conditions if _mentions(each, bound.parameter) and not _recorded(each, bound)]
         refused.update(map(id, near))
-        yield _missing(parsed, bound, expression, near)
+        if is_within(expression):  # or it is refused as it is selected, and is not to be written again in a bound
+            yield _missing(parsed, bound, expression, near)
     allowed = {id(condition) for condition in conditions if _allowed(parsed, declaration, condition)}
     yield from _strays(parsed, allowed | refused, conditions)
 

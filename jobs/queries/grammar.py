@@ -80,6 +80,7 @@ _REASONS: tuple[tuple[type[exp.Expr], str], ...] = (
     (exp.Query, "a subquery; extraction is one SELECT over tables"),
     (exp.Div, "division; engines divide integers differently, extract both sides and divide once in features"),
     (exp.Collate, "COLLATE; order and compare plainly"),
+    (exp.AtTimeZone, "AT TIME ZONE; make the TIMESTAMPTZ in a view of the warehouse, and read its column here"),
 )
 
 
@@ -151,6 +152,11 @@ def grammar_faults(parsed: Parsed) -> Iterator[QueryRefused]:
                 pending.extend(_nodes(value))
             else:
                 yield _part_refused(parsed, node, part, value)
+
+
+def is_within(node: exp.Expr) -> bool:
+    """Whether every kind of node in a piece of the tree is one that the subset has."""
+    return all(type(each) in _PARTS for each in node.walk())
 
 
 def short(node: exp.Expr) -> str:

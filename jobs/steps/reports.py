@@ -8,6 +8,7 @@ from jobs.evidence.golden import side_by_side
 from jobs.evidence.verifying import DIFFERENT, IDENTICAL, INTEGRITY, NOT_REACHED
 from jobs.exits import Failure
 from jobs.screen import error_json, say, table
+from jobs.steps.failed import lines_of_failed
 from jobs.steps.nights import exit_code
 from jobs.steps.qualities import quality_lines
 from jobs.steps.trainings import exit_code as exit_code_of_trainings
@@ -155,9 +156,8 @@ def show_outcomes(screen: Screen, outcomes: Sequence[Outcome]) -> int:
     if failed and failed[0].failure:
         content["error"] = error_json(Failure(code, failed[0].failure.message))
     screen.show(content, lambda: _outcome_lines(outcomes))
-    for each in failed:
-        if each.failure:
-            screen.warn(outcome_line(each))
+    for line in lines_of_failed(outcomes):
+        screen.warn(line)
     return code
 
 

@@ -74,7 +74,8 @@ class Chain:
         if starts:
             raise ChampionMissing(
                 f"{self.job} has no champion as of {as_of}; the earliest is in effect from {min(starts)}. "
-                f"Train one: score train {self.job} --as-of {as_of}"
+                f"Train one: score train {self.job} --as-of {as_of}; or see what a later one says, for the history "
+                f"only: score backfill {self.job} --as-of {as_of} --model VERSION --hindsight"
             )
         raise ChampionMissing(f"{self.job} has no model yet; train one: score train {self.job} --as-of DATE")
 

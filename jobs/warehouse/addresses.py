@@ -46,9 +46,10 @@ FLIGHT_DIALECTS = ("postgres", "snowflake", "bigquery", "spark", "trino")
 
 @dataclass(frozen=True, slots=True)
 class FileAddress:
-    """A DuckDB file."""
+    """A DuckDB file; `relative` is the path as it was written, where that counts from the current folder."""
 
     path: Path
+    relative: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return str(self.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -22,11 +23,11 @@ from jobs.warehouse.names import quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-    from pathlib import Path
 
     from jobs.days import Calendar
     from jobs.queries.check import Query
     from jobs.queries.reading import SourceTable
+    from jobs.warehouse.addresses import FileAddress
     from jobs.warehouse.bounds import Bounds
 
 _ENUM = re.compile(r"ENUM\((?:'(?:[^']|'')*'(?:, )?)*\)")
@@ -83,6 +84,19 @@ def open_duckdb_file(path: Path, calendar: Calendar, horizon_days: int, spill: P
     """
     with open_for_reading(path, spill) as con:
         yield Extraction(FileOrigin(con, calendar), calendar, horizon_days)
+
+
+def require_there(address: FileAddress) -> None:
+    """Pass if the file is there, or was not named from the current folder: then whoever opens it says what is wrong.
+
+    Raises:
+        WarehouseMissing: saying from where the name counts.
+    """
+    if address.relative and not address.path.is_file():
+        raise WarehouseMissing(
+            f"there is no warehouse at {address.path}: duckdb:///{address.relative} counts from the current folder, "
+            f"{Path.cwd()}; cd to where the file is, or set SCORE_WAREHOUSE to an absolute path: duckdb:////PATH"
+        )
 
 
 @contextmanager

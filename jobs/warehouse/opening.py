@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from jobs.warehouse.addresses import FileAddress
-from jobs.warehouse.duckdb_file import open_duckdb_file
+from jobs.warehouse.duckdb_file import open_duckdb_file, require_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +33,7 @@ def open_warehouse(address: Address, job: Job, asks: Asks, spill: Path) -> Itera
         SourceDiffers: if it has not what the queries ask for.
     """
     if isinstance(address, FileAddress):
+        require_there(address)
         with open_duckdb_file(address.path, job.calendar, job.horizon_days, spill) as extraction:
             yield extraction
         return
@@ -45,6 +46,7 @@ def open_warehouse(address: Address, job: Job, asks: Asks, spill: Path) -> Itera
 def examine_warehouse(address: Address, job: Job, asks: Asks, spill: Path) -> None:
     """Pass if the warehouse has what some queries of a job ask for; no row is read; errors as `open_warehouse`."""
     if isinstance(address, FileAddress):
+        require_there(address)
         with open_duckdb_file(address.path, job.calendar, job.horizon_days, spill) as extraction:
             for query, bounds in asks:
                 extraction.check_columns(query, bounds)

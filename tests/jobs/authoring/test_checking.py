@@ -268,6 +268,20 @@ def test_a_warehouse_that_cannot_be_read_was_not_looked_at_and_that_is_said(
     assert "not looked at: the warehouse: there is no warehouse at" in result.out
 
 
+def test_a_warehouse_that_was_named_from_another_folder_says_from_where_it_counts(
+    project: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder / "sql")
+    monkeypatch.setenv("SCORE_WAREHOUSE", "duckdb:///shop.duckdb")
+    sql = project.folder / "sql"
+    said = f"at {sql}/shop.duckdb: duckdb:///shop.duckdb counts from the current folder, {sql}"
+
+    assert said in project.run("check").out
+    assert said in project.run("new", "more", "--table", "orders").err
+    monkeypatch.setenv("SCORE_WAREHOUSE", f"duckdb:///{sql}/shop.duckdb")
+    assert "counts from" not in project.run("check").out
+
+
 def test_a_day_without_rows_says_that_keys_were_not_looked_at(project: Shop) -> None:
     result = project.run("check", "--as-of", "2020-01-01")
 

@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +17,10 @@ import duckdb
 import pytest
 
 from jobs.authoring.asking import ask_for_rest
+from jobs.authoring.facts import event_times, look_at
 from jobs.authoring.planning import plan_of
 from jobs.authoring.warehouse import open_looker
-from jobs.authoring.wishes import Predict, Wish, WishRefused
+from jobs.authoring.wishes import Predict, Wish, WishRefused, find_table
 from jobs.cli import call
 from jobs.warehouse.addresses import FileAddress
 from tests.jobs.authoring.conftest import OPTIONS
@@ -25,6 +28,7 @@ from tests.jobs.authoring.conftest import OPTIONS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from jobs.authoring.asking import Fault
     from jobs.authoring.entities import Plan
     from tests.jobs.authoring.conftest import Shop
 
@@ -322,13 +326,61 @@ def test_no_job_is_written_into_the_source_of_the_program(
     assert "lies in the source of the program" in capfd.readouterr().err
 
 
+TICKETS = """
+    CREATE SCHEMA helpdesk;
+    CREATE TABLE helpdesk.tickets AS
+    SELECT
+        n AS ticket_id,
+        n % 12 AS machine_id,
+        TIMESTAMP '2024-01-01 02:00:00' + to_hours(n) AS opened_at,
+        TIMESTAMPTZ '2024-01-01 01:00:00+00' + to_hours(n) AS opened_utc,
+        opened_at - to_hours(3) AS created_at,
+        CASE WHEN n % 4 > 0 THEN opened_utc + to_hours(5) END AS closed_at
+    FROM generate_series(1, 5000) AS series(n);
+    CREATE TABLE machines AS
+    SELECT n AS machine_id, TIMESTAMPTZ '2023-01-01' AS built_at FROM generate_series(0, 11) AS series(n);
+"""
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A warehouse whose tickets say when they were opened once without and once with a time zone."""
+    path = tmp_path / "desk.duckdb"
+    with duckdb.connect(str(path)) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute(TICKETS)
+    monkeypatch.setenv("SCORE_WAREHOUSE", f"duckdb:///{path}")
+    monkeypatch.delenv("SCORE_HOME", raising=False)
+    return path
+
+
+def test_a_clock_without_zone_is_said_to_be_read_as_utc_and_what_to_take_instead(desk: Path) -> None:
+    wish = Wish("tix", "helpdesk.tickets", "machine_id", "opened_at", "none", Predict.ANY, None, 7, "Europe/Berlin")
+    with pytest.raises(WishRefused, match=r"closed_at is null in 1,250 of 5,000 rows; it must never be, or say none"):
+        plan_for(desk, replace(wish, known_time="closed_at"))
+    [said] = [each for each in plan_for(desk, wish).remarks if "opened_at" in each]
+
+    assert "read as UTC, not as Europe/Berlin" in said
+    assert "take a TIMESTAMPTZ column (opened_utc), or read the table through a view" in said
+    assert "(opened_at AT TIME ZONE 'Europe/Berlin')" in said
+    assert not any("opened_utc" in each for each in plan_for(desk, replace(wish, event_time="opened_utc")).remarks)
+
+
+def test_an_instant_is_proposed_as_event_time_before_a_clock_without_zone(desk: Path) -> None:
+    with open_looker(FileAddress(desk)) as looker:
+        found = event_times(look_at(looker, ("helpdesk", "tickets")))
+
+    assert [each.name for each in found] == ["opened_utc", "opened_at", "created_at"]
+
+
 def answers(*given: str) -> Callable[..., str]:
     """Somebody who answers one question after the other."""
     left = list(given)
 
-    def ask(_question: str, among: Sequence[tuple[str, str]] = (), usual: str = "") -> str:
-        answer = left.pop(0) or usual
+    def ask(_question: str, among: Sequence[tuple[str, str]] = (), usual: str = "", fault: Fault | None = None) -> str:
+        answer = left.pop(0) or usual or among[0][0]
         assert not among or answer in {name for name, _ in among}, f"{answer} is none of {among}"
+        assert fault is None or not fault(answer)
         return answer
 
     return ask
@@ -349,6 +401,68 @@ def test_a_person_is_asked_for_what_was_not_said_and_for_nothing_else(shop: Path
     )  # fmt: skip
 
 
+def test_a_job_that_is_not_wanted_as_it_would_be_is_not_written(
+    tmp_path: Path, desk: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever answers with Enter all the way sees what that means before a file is there."""
+    assert desk.is_file()
+    monkeypatch.setattr(sys, "stdin", TerminalOf("helpdesk.tickets\n" + 6 * "\n" + "no\n"))
+
+    assert call(["--project", str(tmp_path / "p"), "new", "tix"]) == 2
+    said = capfd.readouterr().err
+    for line in ("table       helpdesk.tickets", "scored      each machine_id", "event time  opened_utc",
+                 "known time  none", "predicted   whether it will have any row", "horizon     28 days"):  # fmt: skip
+        assert f"  {line}\n" in said
+    assert "Write this? [yes] score: nothing was written; run score new again" in said
+    assert not (tmp_path / "p").exists()
+
+
+class TerminalOf(StringIO):
+    """Lines that are typed at a terminal."""
+
+    def isatty(self) -> bool:
+        """As a terminal says."""
+        return True
+
+
+def test_none_is_proposed_where_no_column_is_likely_to_say_when_a_row_was_known(desk: Path, shop: Path) -> None:
+    """Another clock that is never null is a choice, and so is one that is called like a loader's but lies before."""
+    asked = {}
+    for path, table in ((desk, "helpdesk.tickets"), (shop, "orders")):
+        event = "opened_utc" if path == desk else "ordered_at"
+        with open_looker(FileAddress(path)) as looker:
+            wish = ask_for_rest(Wish("tix", table, "x", event, None, Predict.ANY, None, 7), looker, answers(""))
+            asked[table] = wish.known_time
+    assert asked == {"helpdesk.tickets": "none", "orders": "recorded_at"}
+
+
+def test_a_table_needs_no_schema_where_only_one_is_called_so(desk: Path) -> None:
+    with duckdb.connect(str(desk)) as con:
+        con.execute("CREATE SCHEMA old; CREATE TABLE old.machines AS FROM machines")
+        con.execute("CREATE TABLE old.parts AS FROM machines")
+        con.execute("CREATE TABLE helpdesk.parts AS FROM machines")
+    with open_looker(FileAddress(desk)) as looker:
+        found = [find_table(looker, name) for name in ("Tickets", "machines", "old.machines", "parts", "desks")]
+
+    assert found == [("helpdesk", "tickets"), ("machines",), ("old", "machines"), None, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Berlin", "do you mean Europe/Berlin?"),
+        ("new york", "do you mean America/New_York?"),
+        ("utc", "do you mean Etc/UTC, UTC?"),
+    ],
+)
+def test_a_zone_is_proposed_by_how_it_ends(desk: Path, name: str, said: str) -> None:
+    wish = Wish("tix", "tickets", "machine_id", "opened_utc", "none", Predict.ANY, None, 7, name)
+
+    with pytest.raises(WishRefused) as refused:
+        plan_for(desk, wish)
+    assert str(refused.value).endswith(said)
+
+
 def test_at_a_terminal_a_number_is_an_answer_and_nonsense_is_asked_again(tmp_path: Path, shop: Path) -> None:
     """A real terminal: what is typed is answered to questions on stderr, and the job is there."""
     import pty  # noqa: PLC0415  only here
@@ -361,12 +475,18 @@ def test_at_a_terminal_a_number_is_an_answer_and_nonsense_is_asked_again(tmp_pat
         [sys.executable, "-m", "jobs", "new", "again"], cwd=folder, env=environ, stdin=theirs, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
     ) as program:  # fmt: skip
-        os.write(ours, b"nonsense\n1\n1\n1\n1\n1\n28\n\n")
+        os.write(ours, b"nonsense\n1\n1\n1\n1\n1\ntwo weeks\n0\n14\nBerlin\nEurope/Berlin\nperhaps\n\n")
         out, err = program.communicate(timeout=120)
     os.close(ours)
     os.close(theirs)
 
     assert program.returncode == 0, err
     assert "one of these, by its name or its number, please" in err
+    assert "two weeks is not from 1 to 366" in err
+    assert "do you mean Europe/Berlin?" in err
+    assert "  days end    at midnight in Europe/Berlin\n" in err
+    assert "yes or no, please" in err
+    assert "to undo it, delete these files: rm -r jobs/again.toml " in out
+    assert "horizon_days = 14" in (folder / "jobs" / "again.toml").read_text(encoding="utf-8")
     assert "again: nothing is wrong" in out
     assert (folder / "jobs" / "again.toml").is_file()

@@ -237,6 +237,17 @@ REFUSED_ONE_BY_ONE = [
 ]  # fmt: skip
 
 
+def test_a_clock_without_zone_is_sent_to_a_view_and_no_bound_is_asked_for_that_would_be_refused(tmp_path: Path) -> None:
+    """What the selection may not say, no other line tells to write, whether WHERE says it too or not."""
+    zoned = "o.dep_at AT TIME ZONE 'Europe/Berlin'"
+    selected = edited(HISTORY, "CAST(o.dep_at", f"CAST({zoned}")
+    everywhere = selected.replace("o.dep_at >=", f"{zoned} >=").replace("o.dep_at <", f"{zoned} <")
+    reason = "AT TIME ZONE; make the TIMESTAMPTZ in a view of the warehouse, and read its column here"
+
+    for text, lines in ((selected, [12]), (everywhere, [12, 18, 19])):
+        assert sorted(refusals(tmp_path, text)) == [(line, reason) for line in lines]
+
+
 @pytest.mark.parametrize(("old", "new", "line", "reason"), REFUSED_ONE_BY_ONE)
 def test_each_rule_refuses_with_its_line_and_reason(tmp_path: Path, old: str, new: str, line: int, reason: str) -> None:
     found = refusals(tmp_path, edited(HISTORY, old, new))

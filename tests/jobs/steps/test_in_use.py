@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from jobs.cli import call
 from jobs.definition import job_names, load_job
-from jobs.steps.in_use import jobs_in_use
+from jobs.project import ROOMS
+from jobs.steps.in_use import jobs_in_use, whose_jobs
 from jobs.store.home import open_home
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import World
 
 NIGHT = "2013-04-12"
@@ -82,3 +84,49 @@ def test_the_doctor_looks_at_the_jobs_in_use_and_at_any_that_is_named(world: Wor
 
     assert {each["job"] for each in world.run("doctor", "--json").json["checks"]} == {None, "flight_delay"}
     assert {each["job"] for each in world.run("doctor", other, "--json").json["checks"]} == {None, other}
+
+
+def test_our_own_jobs_are_said_to_be_ours_where_nobody_asked_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside of any project and of our source, with nothing trained; not where one of them is named."""
+    environ, source = {"SCORE_HOME": str(tmp_path / "home")}, Path(__file__).resolve().parents[3]
+    monkeypatch.chdir(tmp_path)
+    said = whose_jobs(None, environ, tmp_path) or ""
+
+    assert "the program's own jobs (aircraft_delays, flight_delay)" in said
+    assert f"their home is {tmp_path / 'home'}; cd into your project, or name it: score --project DIR" in said
+    assert whose_jobs("orders", environ, tmp_path) == said
+    assert whose_jobs("flight_delay", environ, tmp_path) is None
+    assert whose_jobs(None, environ, source / "docs") is None
+    assert whose_jobs(None, {**environ, "SCORE_PROJECT": str(source)}, tmp_path) is None
+
+    for room in ROOMS:
+        (tmp_path / "mine" / room).mkdir(parents=True)
+    assert whose_jobs(None, environ, tmp_path / "mine" / "sql") is None
+
+    (tmp_path / "home" / "events" / "flight_delay").mkdir(parents=True)
+    (tmp_path / "home" / "events" / "flight_delay" / "00000001.json").touch()
+    assert whose_jobs(None, environ, tmp_path) is None
+
+
+def test_whose_jobs_these_are_is_said_once_on_stderr_and_in_no_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("SCORE_HOME", "SCORE_WAREHOUSE", "SCORE_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+
+    for command in (
+        ["check"],
+        ["models"],
+        ["run", "--as-of", "2013-04-11"],
+        ["train", "orders", "--as-of", "2013-04-11"],
+    ):
+        call([*command, "--json"])
+        captured = capfd.readouterr()
+        assert captured.err.count("no project here") == 1, command
+        assert "no project here" not in captured.out
+        json.loads(captured.out)
+    assert call(["models", "flight_delay"]) == 0
+    assert "no project here" not in capfd.readouterr().err
