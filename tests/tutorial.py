@@ -173,7 +173,8 @@ def environment(folder: Path) -> dict[str, str]:
     ):
         (programs / name).write_text(f"#!/bin/sh\nexec {call}\n", encoding="utf-8")
         (programs / name).chmod(0o755)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SCORE_")}
+    ours = ("SCORE_", "UV")  # what uv runs is called otherwise in answers
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**kept, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "passive"}
 
 

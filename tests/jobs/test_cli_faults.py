@@ -262,7 +262,7 @@ def test_a_terminated_run_leaves_nothing_half_done(world: World) -> None:
 def test_a_bug_is_one_line_and_its_trace_is_in_the_log(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """70: what no table of failures knows."""
 
-    def broken(*_arguments: object) -> None:
+    def broken(*_arguments: object, **_named: object) -> None:
         raise ZeroDivisionError("secret row contents")
 
     monkeypatch.setattr("jobs.steps.nights.score_snapshot", broken)
@@ -358,8 +358,8 @@ def test_a_backfill_that_loses_its_lock_lists_what_it_did(world: World, monkeypa
     world.run("run", "--as-of", "2013-04-11")
     taken: list[TextIO] = []
 
-    def takes_the_lock(*arguments: object) -> object:
-        scored = score_snapshot(*arguments)
+    def takes_the_lock(*arguments: object, **named: object) -> object:
+        scored = score_snapshot(*arguments, **named)
         if not taken:
             taken.append((world.home / "locks" / "flight_delay.lock").open("r+"))
         return scored

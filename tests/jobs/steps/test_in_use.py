@@ -94,7 +94,7 @@ def test_our_own_jobs_are_said_to_be_ours_where_nobody_asked_for_them(
     monkeypatch.chdir(tmp_path)
     said = whose_jobs(None, environ, tmp_path) or ""
 
-    assert "the program's own jobs (aircraft_delays, flight_delay)" in said
+    assert f"the program's own jobs ({', '.join(job_names())})" in said
     assert f"their home is {tmp_path / 'home'}; cd into your project, or name it: score --project DIR" in said
     assert whose_jobs("orders", environ, tmp_path) == said
     assert whose_jobs("flight_delay", environ, tmp_path) is None

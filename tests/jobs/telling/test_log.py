@@ -107,7 +107,7 @@ def test_a_command_that_fails_is_told_without_a_password(
 def test_a_bug_is_told_without_what_it_says(world: World, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """70; its text may hold the contents of a row."""
 
-    def broken(*_arguments: object) -> None:
+    def broken(*_arguments: object, **_named: object) -> None:
         raise ZeroDivisionError("secret row contents")
 
     monkeypatch.setattr("jobs.steps.nights.score_snapshot", broken)

@@ -116,7 +116,7 @@ def test_no_command_shows_the_password_anywhere(
     results: list[Result] = []
     with watched_processes() as lines:
         results.extend(world.run(*command) for command in COMMANDS)
-        monkeypatch.setattr("jobs.steps.nights.score_snapshot", lambda *_: {}["a bug"])
+        monkeypatch.setattr("jobs.steps.nights.score_snapshot", lambda *_, **__: {}["a bug"])
         results.append(world.run("run", "--as-of", "2013-04-13"))
 
     assert [result.code for result in results[:4]] == [0, 0, 0, 0], [result.err for result in results]
