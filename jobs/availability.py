@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from jobs.queries.declaration import Role
@@ -52,7 +53,7 @@ class DefaultRefused(Exception):
 class Policy:
     """What one column's nulls mean: how large a share of a night's rows they may be, and what stands for them."""
 
-    most: float
+    most: Fraction
     default: Constant | None = None
 
 
@@ -92,7 +93,7 @@ class Met:
     column: str
     rows: int
     nulls: int
-    most: float
+    most: Fraction
 
     @property
     def far(self) -> bool:
@@ -107,14 +108,14 @@ def read_policy(said: object) -> Policy:
         PolicyRefused: if it is of none of the forms.
     """
     if said == REQUIRED:
-        return Policy(most=0.0)
+        return Policy(most=Fraction(0))
     if said == NULL_ALLOWED:
-        return Policy(most=1.0)
+        return Policy(most=Fraction(1))
     if isinstance(said, str) and (found := _UP_TO.fullmatch(said)):
-        return Policy(most=float(found["percent"]) / 100)
+        return Policy(most=Fraction(found["percent"]) / 100)
     default = said.get("default") if isinstance(said, dict) and set(said) == {"default"} else None
     if isinstance(default, str | int | float | bool):
-        return Policy(most=1.0, default=default)
+        return Policy(most=Fraction(1), default=default)
     raise PolicyRefused(f"must be {FORMS}; found {said!r}")
 
 

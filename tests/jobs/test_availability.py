@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -45,14 +46,14 @@ NEW_ROWS = "flight_date = DATE '2013-04-11'"  # what the night of the 12th is th
 @pytest.mark.parametrize(
     ("said", "policy"),
     [
-        ("required", Policy(0.0)),
-        ("null allowed", Policy(1.0)),
-        ("null allowed up to 5 %", Policy(0.05)),
-        ("null allowed up to 0.25 %", Policy(0.0025)),
-        ("null allowed up to 100 %", Policy(1.0)),
-        ({"default": 0}, Policy(1.0, 0)),
-        ({"default": False}, Policy(1.0, default=False)),
-        ({"default": "unknown"}, Policy(1.0, "unknown")),
+        ("required", Policy(Fraction(0))),
+        ("null allowed", Policy(Fraction(1))),
+        ("null allowed up to 5 %", Policy(Fraction(1, 20))),
+        ("null allowed up to 0.25 %", Policy(Fraction(1, 400))),
+        ("null allowed up to 100 %", Policy(Fraction(1))),
+        ({"default": 0}, Policy(Fraction(1), 0)),
+        ({"default": False}, Policy(Fraction(1), default=False)),
+        ({"default": "unknown"}, Policy(Fraction(1), "unknown")),
     ],
 )
 def test_a_policy_says_how_many_nulls_and_what_stands_for_them(said: object, policy: Policy) -> None:
@@ -206,9 +207,17 @@ def test_a_default_stands_for_nulls_in_features_and_the_snapshot_keeps_what_was_
     assert tables["outcomes"].collect()["arr_delay_min"].null_count() > 0
 
 
+@pytest.mark.parametrize("percent", range(1, 100))
+def test_a_share_is_the_number_that_one_reads(percent: int) -> None:
+    """So many of a hundred are allowed, one more is not: a float of 29 % times 100 is less than 29."""
+    most = read_policy(f"null allowed up to {percent} %").most
+
+    assert [Met("outcomes", "tailnum", 100, percent + more, most).far for more in (0, 1)] == [False, True]
+
+
 @pytest.mark.parametrize(("nulls", "far"), [(5, False), (6, True)])
 def test_the_share_itself_is_allowed_and_one_row_more_is_not(nulls: int, far: bool) -> None:  # noqa: FBT001
-    met = Met("outcomes", "tailnum", rows=100, nulls=nulls, most=0.05)
+    met = Met("outcomes", "tailnum", rows=100, nulls=nulls, most=Fraction(1, 20))
 
     assert met.far is far
     if far:
@@ -217,4 +226,4 @@ def test_the_share_itself_is_allowed_and_one_row_more_is_not(nulls: int, far: bo
 
 
 def test_no_new_row_is_no_null() -> None:
-    assert not Met("outcomes", "tailnum", rows=0, nulls=0, most=0.0).far
+    assert not Met("outcomes", "tailnum", rows=0, nulls=0, most=Fraction(0)).far
